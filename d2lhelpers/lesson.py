@@ -1,0 +1,113 @@
+"""What a notebook needs around the concept: show a function, make a claim, size a run, turn a knob."""
+
+import base64
+import inspect
+import os
+from collections.abc import Callable
+from html import escape
+from typing import Any, TypeVar
+
+import ipywidgets
+import torch
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from d2lhelpers import plot
+
+__all__ = ["best_device", "budget", "claim", "play", "show_source"]
+
+Value = TypeVar("Value")
+
+CLAIM_MIME = "application/vnd.d2lhelpers.claim+json"
+
+
+def best_device() -> torch.device:
+    """The GPU when there is one, else the CPU.
+
+    Raises:
+        RuntimeError: there is no GPU and the environment variable D2LHELPERS_REQUIRE_GPU is 1, as on the machine
+            that proves that the course runs on a GPU; a silent run on the CPU would prove nothing.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if os.environ.get("D2LHELPERS_REQUIRE_GPU") == "1":
+        raise RuntimeError("D2LHELPERS_REQUIRE_GPU is 1, but torch.cuda.is_available() is False; check the driver")
+    return torch.device("cpu")
+
+
+def budget(*, cpu: Value, gpu: Value) -> Value:
+    """Choose the size of a run by the device: `budget(cpu=3, gpu=30)` epochs.
+
+    Returns:
+        `gpu` where `best_device()` is a GPU, else `cpu`.
+    """
+    return cpu if best_device().type == "cpu" else gpu
+
+
+def claim(text: str, holds: bool, evidence: str) -> None:
+    """State what the chapter asserts, with the measurement that it rests on, and fail if it is not so.
+
+    Args:
+        text: the claim, a full sentence.
+        holds: whether the measurement bears it out; a bool or a tensor or array of one element.
+        evidence: the measured figures, formatted.
+    Raises:
+        AssertionError: `holds` is false. The mark is drawn all the same.
+    """
+    holds = bool(holds)
+    mark, colour = ("✓", "#00795c") if holds else ("✗", "#b8430e")
+    html = (
+        f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em; margin: 0.3em 0">'
+        f'<strong style="color: {colour}">{mark}</strong> {escape(text)}<br>'
+        f'<span style="opacity: 0.75">{escape(evidence)}</span></div>'
+    )
+    bundle = {
+        CLAIM_MIME: {"holds": holds, "text": text, "evidence": evidence},
+        "text/html": html,
+        "text/plain": f"{mark} {text}\n  {evidence}",
+    }
+    display(bundle, raw=True)
+    if not holds:
+        raise AssertionError(f"claim does not hold: {text} ({evidence})")
+
+
+def show_source(function: Callable | type) -> None:
+    """Show the code of a function or class of the package, highlighted, in the page.
+
+    Raises:
+        TypeError: it was not written in Python, or not in a file.
+    """
+    code = inspect.getsource(function)
+    where = f"{function.__module__}.{function.__qualname__}"
+    # Markdown, so that every reader (JupyterLab, a web page, dark or light) highlights it in its own colours.
+    display({"text/markdown": f"`{where}`\n\n```python\n{code}```", "text/plain": code}, raw=True)
+
+
+def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -> None:
+    """Redraw a figure while the reader moves sliders.
+
+    In a live notebook the sliders and the figure appear; where widgets do not work (a web page, a printed copy)
+    the figure for the sliders' first values stands in their place.
+
+    Args:
+        draw: makes the figure from the controls' values, given by name.
+        alt: what the figure shows, for those who cannot see it.
+        controls: one ipywidgets control with a `value` for each argument of `draw`.
+    """
+    still = plot.to_png(draw(**{name: control.value for name, control in controls.items()}))
+    image = ipywidgets.Image(value=still, format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    image.add_class("d2l-play")
+
+    def redraw(_: Any) -> None:
+        image.value = plot.to_png(draw(**{name: control.value for name, control in controls.items()}))
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    box = ipywidgets.VBox([*controls.values(), image])
+    data = {
+        "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": box.model_id},
+        "image/png": base64.b64encode(still).decode(),
+        "text/plain": alt,
+    }
+    display(data, metadata=plot.png_metadata(still, alt), raw=True)
+
