@@ -94,20 +94,22 @@ def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -
         alt: what the figure shows, for those who cannot see it.
         controls: one ipywidgets control with a `value` for each argument of `draw`.
     """
-    still = plot.to_png(draw(**{name: control.value for name, control in controls.items()}))
-    image = ipywidgets.Image(value=still, format="png", layout={"max_width": "100%", "object_fit": "contain"})
-    image.add_class("d2l-play")
+    def values() -> dict[str, Any]:
+        return {name: control.value for name, control in controls.items()}
+
+    data, metadata = plot.bundle(draw(**values()), alt)
+    (mime,) = metadata
+    image = ipywidgets.Image(
+        value=base64.b64decode(data[mime]),
+        format=mime.removeprefix("image/"),
+        layout={"max_width": "100%", "object_fit": "contain"},
+    )
 
     def redraw(_: Any) -> None:
-        image.value = plot.to_png(draw(**{name: control.value for name, control in controls.items()}))
+        image.format, image.value = "png", plot.to_png(draw(**values()))
 
     for control in controls.values():
         control.observe(redraw, names="value")
     box = ipywidgets.VBox([*controls.values(), image])
-    data = {
-        "application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0, "model_id": box.model_id},
-        "image/png": base64.b64encode(still).decode(),
-        "text/plain": alt,
-    }
-    display(data, metadata=plot.png_metadata(still, alt), raw=True)
-
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    display({"application/vnd.jupyter.widget-view+json": view, **data}, metadata=metadata, raw=True)
