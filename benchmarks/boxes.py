@@ -76,7 +76,9 @@ def main() -> None:
 
     data, anchors = torch.zeros(1, 3, 561, 728), ssd_anchors()
     calls = [lambda m=m: m.multibox_prior(data, SIZES, RATIOS) for m in (d2lhelpers, d2l)]
-    report("multibox_prior, 561 x 728, 5 a pixel", *best_times(*calls, runs=7), "d2l", torch.equal(*[f() for f in calls]))
+    report(
+        "multibox_prior, 561 x 728, 5 a pixel", *best_times(*calls, runs=7), "d2l", torch.equal(*[f() for f in calls])
+    )
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         report("  extra memory", *pool.map(extra_memory, ["d2lhelpers", "d2l"], chunksize=1), "d2l", "", unit="MiB")
 

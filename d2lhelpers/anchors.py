@@ -201,7 +201,6 @@ def _match(iou: Tensor, real: Tensor, iou_threshold: float) -> Tensor:
         iou.masked_fill_(~real[..., None], -1)
     best_iou, best_box = iou.max(dim=1)  # [B, A]
     assigned = torch.where(best_iou >= iou_threshold, best_box, -1)
-    assigned[best_iou < 0] = -1  # with a threshold of 0, padding alone would pass
 
     best_iou, best_anchor = iou.max(dim=2)  # [B, G]
     waiting = real.clone()

@@ -94,6 +94,7 @@ def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -
         alt: what the figure shows, for those who cannot see it.
         controls: one ipywidgets control with a `value` for each argument of `draw`.
     """
+
     def values() -> dict[str, Any]:
         return {name: control.value for name, control in controls.items()}
 

@@ -108,6 +108,11 @@ class TestAssignment:
         assigned = assign_anchor_to_bbox(random_boxes(12, seed), random_boxes(30, seed + 50))
         assert set(range(12)) <= set(assigned.tolist())
 
+    def test_an_overlap_equal_to_the_threshold_is_enough(self):
+        truth = torch.tensor([[0.0, 0, 4, 1]])
+        anchors = torch.tensor([[0.0, 0, 3, 1], [0, 0, 2, 1], [0, 0, 1.9, 1]])
+        assert assign_anchor_to_bbox(truth, anchors, iou_threshold=0.5).tolist() == [0, 0, -1]
+
     def test_no_ground_truth_means_background_where_d2l_crashes(self):
         assert assign_anchor_to_bbox(torch.zeros(0, 4), ANCHORS).tolist() == [-1] * 5
 
@@ -204,7 +209,9 @@ class TestMultiboxTarget:
         labels = torch.cat((classes, random_boxes(6, seed, batch=(5,))), dim=-1)
         anchors = random_boxes(40, seed + 10)[None]
         together = multibox_target(anchors, labels)
-        alone = [torch.cat(parts) for parts in zip(*(multibox_target(anchors, one[None]) for one in labels), strict=True)]
+        alone = [
+            torch.cat(parts) for parts in zip(*(multibox_target(anchors, one[None]) for one in labels), strict=True)
+        ]
         for a, b in zip(together, alone, strict=True):
             assert torch.equal(a, b)
 

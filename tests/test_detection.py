@@ -9,7 +9,9 @@ from d2lhelpers import box_iou, multibox_detection, nms, soft_nms
 from d2lhelpers import detection as detection_module
 
 # The example of d2l, section 14.4.4: three dogs over one another, and a cat.
-ANCHORS = torch.tensor([[0.1, 0.08, 0.52, 0.92], [0.08, 0.2, 0.56, 0.95], [0.15, 0.3, 0.62, 0.91], [0.55, 0.2, 0.9, 0.88]])
+ANCHORS = torch.tensor(
+    [[0.1, 0.08, 0.52, 0.92], [0.08, 0.2, 0.56, 0.95], [0.15, 0.3, 0.62, 0.91], [0.55, 0.2, 0.9, 0.88]]
+)
 PROBS = torch.tensor([[0.0, 0, 0, 0], [0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.9]])
 
 
@@ -53,7 +55,13 @@ class TestNms:
         corners = torch.tensor([[0.1, 0.1, 0.5, 0.5]] * 2 + [[0.3, 0.3, 0.3, 0.3]] * 2)
         assert nms(corners, torch.tensor([0.9, 0.9, 0.8, 0.7]), 0.5).tolist() == [0, 2, 3]
 
-    def test_an_overlap_equal_to_the_threshold_survives(self):
+    def test_equal_scores_keep_their_order_however_many(self):
+        corners = torch.arange(1000.0)[:, None] + torch.tensor([0, 0, 0.5, 0.5])
+        assert nms(corners, torch.full((1000,), 0.5), 0.5).tolist() == list(range(1000))
+
+    @pytest.mark.parametrize("block", [1, 256])
+    def test_an_overlap_equal_to_the_threshold_survives(self, block, monkeypatch):
+        monkeypatch.setattr(detection_module, "CPU_BLOCK", block)
         # IoU 3 / 10 exactly, which float32 rounds up and float64 rounds down.
         corners = torch.tensor([[0.0, 0, 10, 1], [0, 0, 3, 1]])
         scores = torch.tensor([0.9, 0.8])
@@ -125,7 +133,9 @@ class TestSoftNms:
 class TestMultiboxDetection:
     def test_example_of_the_notes(self):
         output = multibox_detection(PROBS[None], torch.zeros(1, 16), ANCHORS[None], nms_threshold=0.5)
-        expected = torch.tensor([[0, 0.9, *ANCHORS[0]], [1, 0.9, *ANCHORS[3]], [-1, 0.8, *ANCHORS[1]], [-1, 0.7, *ANCHORS[2]]])
+        expected = torch.tensor(
+            [[0, 0.9, *ANCHORS[0]], [1, 0.9, *ANCHORS[3]], [-1, 0.8, *ANCHORS[1]], [-1, 0.7, *ANCHORS[2]]]
+        )
         torch.testing.assert_close(output[0], expected)
 
     def test_background_wins_where_it_is_likeliest_unless_asked_otherwise(self):
