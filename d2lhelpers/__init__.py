@@ -7,7 +7,13 @@ from d2lhelpers.anchors import (
     offset_boxes,
     offset_inverse,
 )
-from d2lhelpers.boxes import box_area, box_center_to_corner, box_corner_to_center, box_iou, clip_boxes
+from d2lhelpers.boxes import (
+    box_area,
+    box_center_to_corner,
+    box_corner_to_center,
+    box_iou,
+    clip_boxes,
+)
 from d2lhelpers.detection import multibox_detection, nms, soft_nms
 from d2lhelpers.plot import bbox_to_rect, show_bboxes
 

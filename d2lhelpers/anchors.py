@@ -18,7 +18,13 @@ from d2lhelpers.boxes import (
     require_same_device,
 )
 
-__all__ = ["assign_anchor_to_bbox", "multibox_prior", "multibox_target", "offset_boxes", "offset_inverse"]
+__all__ = [
+    "assign_anchor_to_bbox",
+    "multibox_prior",
+    "multibox_target",
+    "offset_boxes",
+    "offset_inverse",
+]
 
 # The offsets of a well-matched anchor are small, about 0.1 for the centre and 0.2 for the logarithm of the
 # size. Divided by these "variances" of the SSD authors' code they have about unit scale.
@@ -47,20 +53,26 @@ def multibox_prior(data: Tensor, sizes: Sequence[float], ratios: Sequence[float]
     Source: Liu et al. 2016 (SSD), section 2.2; d2l, section 14.4.1. Taught in chapter 04.
     """
     if data.ndim < 2 or 0 in data.shape[-2:]:
-        raise ValueError(f"data must end in a height and a width of at least 1, got {tuple(data.shape)}")
+        raise ValueError(
+            f"data must end in a height and a width of at least 1, got {tuple(data.shape)}"
+        )
     for name, values in (("sizes", sizes), ("ratios", ratios)):
         if len(values) == 0 or min(values) <= 0:
-            raise ValueError(f"{name} must hold at least one number, all greater than 0, got {list(values)}")
+            raise ValueError(
+                f"{name} must hold at least one number, all greater than 0, got {list(values)}"
+            )
     height, width = data.shape[-2:]
-    kind = {"device": data.device, "dtype": data.dtype if data.is_floating_point() else torch.float32}
+    kind = {
+        "device": data.device,
+        "dtype": data.dtype if data.is_floating_point() else torch.float32,
+    }
     size, ratio = torch.tensor(sizes, **kind), torch.tensor(ratios, **kind)
     # x is a fraction of the width while sizes count in heights: hence height / width.
     w = torch.cat((size * ratio[0].sqrt(), sizes[0] * ratio[1:].sqrt())) * height / width
     h = torch.cat((size / ratio[0].sqrt(), sizes[0] / ratio[1:].sqrt()))
     cx = (torch.arange(width, **kind) + 0.5) * (1 / width)  # 0.5: the middle of a pixel of side 1
     cy = (torch.arange(height, **kind) + 0.5) * (1 / height)
-    # All boxes of one row of pixels around y = 0, then that row moved to every height: the one tensor of full
-    # size is the result.
+    # One row of pixels with y = 0, then that row at every height: only the result is full size.
     along_row = torch.stack(
         torch.broadcast_tensors(cx[:, None] - w / 2, -h / 2, cx[:, None] + w / 2, h / 2), dim=-1
     )  # [width, n + m - 1, 4]
@@ -157,7 +169,9 @@ def multibox_target(anchors: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Te
     """
     require_same_device(anchors=anchors, labels=labels)
     if labels.ndim != 3 or labels.shape[-1] != 5:
-        raise ValueError(f"labels must be (batch, boxes, 5), rows (class, x1, y1, x2, y2), got {tuple(labels.shape)}")
+        raise ValueError(
+            f"labels must be (batch, boxes, 5), rows (class, x1, y1, x2, y2), got {tuple(labels.shape)}"
+        )
     if anchors.ndim != 3 or len(anchors) != 1:
         raise ValueError(f"anchors must be (1, number of anchors, 4), got {tuple(anchors.shape)}")
     anchors = anchors[0]
@@ -211,7 +225,9 @@ def _match(iou: Tensor, real: Tensor, iou_threshold: float) -> Tensor:
         # Best pair first; among equals the lowest anchor, then the lowest box. All in whole numbers:
         # d2l finds the anchor by dividing floats, which is wrong from 2**24 pairs on.
         tied = best_iou == best_iou.max(dim=1, keepdim=True).values
-        box = torch.where(tied, best_anchor * num_boxes + rows, num_anchors * num_boxes).argmin(dim=1)
+        box = torch.where(tied, best_anchor * num_boxes + rows, num_anchors * num_boxes).argmin(
+            dim=1
+        )
         served = picture[waiting[picture, box]]
         box = box[served]
         anchor = best_anchor[served, box]

@@ -28,14 +28,18 @@ def require_boxes(boxes: Tensor, name: str = "boxes") -> None:
 def require_four_columns(boxes: Tensor, name: str = "boxes") -> None:
     """Raise the ValueError that names the argument unless its last dimension is 4."""
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
-        raise ValueError(f"{name} must have a last dimension of 4, one box a row, got {tuple(boxes.shape)}")
+        raise ValueError(
+            f"{name} must have a last dimension of 4, one box a row, got {tuple(boxes.shape)}"
+        )
 
 
 def require_same_device(**tensors: Tensor) -> None:
     """Raise the ValueError that names every argument and its device unless all devices are the same."""
     if len({tensor.device for tensor in tensors.values()}) > 1:
         places = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
-        raise ValueError(f"all arguments must be on one device, got {places}; move them with .to(device)")
+        raise ValueError(
+            f"all arguments must be on one device, got {places}; move them with .to(device)"
+        )
 
 
 def box_corner_to_center(boxes: Tensor) -> Tensor:
@@ -103,7 +107,9 @@ def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
         if boxes.ndim != 2:
             raise ValueError(f"{name} must be (number of boxes, 4), got {tuple(boxes.shape)}")
         require_boxes(boxes, name)
-    boxes1, boxes2 = (boxes if boxes.is_floating_point() else boxes.float() for boxes in (boxes1, boxes2))
+    boxes1, boxes2 = (
+        boxes if boxes.is_floating_point() else boxes.float() for boxes in (boxes1, boxes2)
+    )
     return pairwise_iou(boxes1, boxes2)
 
 
@@ -115,8 +121,16 @@ def pairwise_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """
     one = boxes1.unsqueeze(-2)  # [..., N, 1, 4]
     two = boxes2.unsqueeze(-3)  # [..., 1, M, 4]
-    width = torch.minimum(one[..., 2], two[..., 2]).sub_(torch.maximum(one[..., 0], two[..., 0])).clamp_(min=0)
-    height = torch.minimum(one[..., 3], two[..., 3]).sub_(torch.maximum(one[..., 1], two[..., 1])).clamp_(min=0)
+    width = (
+        torch.minimum(one[..., 2], two[..., 2])
+        .sub_(torch.maximum(one[..., 0], two[..., 0]))
+        .clamp_(min=0)
+    )
+    height = (
+        torch.minimum(one[..., 3], two[..., 3])
+        .sub_(torch.maximum(one[..., 1], two[..., 1]))
+        .clamp_(min=0)
+    )
     intersection = width.mul_(height)  # [..., N, M]
     union = (_area(one) + _area(two)).sub_(intersection)
     return intersection.div_(union.masked_fill_(union == 0, 1))

@@ -124,14 +124,18 @@ def multibox_detection(
         )
     batch_size, _, num_anchors = cls_probs.shape
     if anchors.shape != (1, num_anchors, 4):
-        raise ValueError(f"anchors must be (1, {num_anchors}, 4) to fit cls_probs, got {tuple(anchors.shape)}")
+        raise ValueError(
+            f"anchors must be (1, {num_anchors}, 4) to fit cls_probs, got {tuple(anchors.shape)}"
+        )
     if offset_preds.shape != (batch_size, 4 * num_anchors):
         raise ValueError(
             f"offset_preds must be ({batch_size}, {4 * num_anchors}) to fit cls_probs, got {tuple(offset_preds.shape)}"
         )
     boxes = offset_inverse(anchors, offset_preds.reshape(batch_size, num_anchors, 4))
     scores, classes = cls_probs[:, 1:].max(dim=1)  # [B, A]
-    candidates = scores > cls_probs[:, 0] if background_wins else torch.ones_like(scores, dtype=torch.bool)
+    candidates = (
+        scores > cls_probs[:, 0] if background_wins else torch.ones_like(scores, dtype=torch.bool)
+    )
 
     detections = []
     for box, score, label, candidate in zip(boxes, scores, classes, candidates, strict=True):
@@ -165,9 +169,13 @@ def _require_scored_boxes(boxes: Tensor, scores: Tensor) -> None:
         raise ValueError(f"boxes must be (number of boxes, 4), got {tuple(boxes.shape)}")
     require_boxes(boxes)
     if scores.shape != boxes.shape[:1]:
-        raise ValueError(f"scores must be ({len(boxes)},), one for each box, got {tuple(scores.shape)}")
+        raise ValueError(
+            f"scores must be ({len(boxes)},), one for each box, got {tuple(scores.shape)}"
+        )
     if scores.isnan().any():
-        raise ValueError(f"scores must not be NaN, but scores[{int(scores.isnan().nonzero()[0])}] is")
+        raise ValueError(
+            f"scores must not be NaN, but scores[{int(scores.isnan().nonzero()[0])}] is"
+        )
 
 
 def _require_fraction(name: str, value: float) -> None:

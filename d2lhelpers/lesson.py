@@ -31,7 +31,9 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     if os.environ.get("D2LHELPERS_REQUIRE_GPU") == "1":
-        raise RuntimeError("D2LHELPERS_REQUIRE_GPU is 1, but torch.cuda.is_available() is False; check the driver")
+        raise RuntimeError(
+            "D2LHELPERS_REQUIRE_GPU is 1, but torch.cuda.is_available() is False; check the driver"
+        )
     return torch.device("cpu")
 
 
@@ -71,13 +73,15 @@ def claim(text: str, holds: bool, evidence: str) -> None:
         raise AssertionError(f"claim does not hold: {text} ({evidence})")
 
 
-def show_source(function: Callable | type) -> None:
-    """Show the code of a function or class of the package, highlighted, in the page.
+def show_source(function: Callable) -> None:
+    """Show the code of a function of the package in the page, highlighted; of its docstring only the first line.
 
     Raises:
-        TypeError: it was not written in Python, or not in a file.
+        TypeError: it was not written in Python.
     """
     code = inspect.getsource(function)
+    if function.__doc__:
+        code = code.replace(function.__doc__, function.__doc__.strip().splitlines()[0], 1)
     where = f"{function.__module__}.{function.__qualname__}"
     # Markdown, so that every reader (JupyterLab, a web page, dark or light) highlights it in its own colours.
     display({"text/markdown": f"`{where}`\n\n```python\n{code}```", "text/plain": code}, raw=True)
@@ -100,11 +104,13 @@ def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -
 
     data, metadata = plot.bundle(draw(**values()), alt)
     (mime,) = metadata
-    image = ipywidgets.Image(
-        value=base64.b64decode(data[mime]),
-        format=mime.removeprefix("image/"),
-        layout={"max_width": "100%", "object_fit": "contain"},
-    )
+    image = ipywidgets.Image(value=base64.b64decode(data[mime]), format=mime.removeprefix("image/"))
+    # Without a width of its own the picture would be stretched to the whole page.
+    image.layout = {
+        "width": f"{metadata[mime]['width']}px",
+        "max_width": "100%",
+        "object_fit": "contain",
+    }
 
     def redraw(_: Any) -> None:
         image.format, image.value = "png", plot.to_png(draw(**values()))

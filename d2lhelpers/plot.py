@@ -79,18 +79,29 @@ def show_bboxes(
         color = colors[i % len(colors)]
         rectangle = axes.add_patch(bbox_to_rect(bbox, color))
         # A thin white line under the coloured one keeps a box visible on any picture.
-        rectangle.set_path_effects([effects.withStroke(linewidth=3.5, foreground="white", alpha=0.7)])
+        rectangle.set_path_effects(
+            [effects.withStroke(linewidth=3.5, foreground="white", alpha=0.7)]
+        )
         if i < len(labels) and labels[i]:
             axes.annotate(
-                labels[i], rectangle.get_xy(), xytext=(3, -3), textcoords="offset points", va="top", ha="left",
-                fontsize=9, color=text_colour(color), bbox={"facecolor": color, "lw": 0, "pad": 2}, annotation_clip=False,
-            )  # fmt: skip
+                labels[i],
+                rectangle.get_xy(),
+                xytext=(3, -3),
+                textcoords="offset points",
+                va="top",
+                ha="left",
+                fontsize=9,
+                color=text_colour(color),
+                bbox={"facecolor": color, "lw": 0, "pad": 2},
+                annotation_clip=False,
+            )
 
 
 def text_colour(background: str) -> str:
     """Black or white, whichever can be read on the background (relative luminance, WCAG 2)."""
     red, green, blue = (
-        c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(background)
+        c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+        for c in mpl.colors.to_rgb(background)
     )
     return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "white"
 
@@ -115,7 +126,14 @@ def show_image(axes: Axes, image: np.ndarray | Tensor, title: str = "", fade: fl
     scale = 255 if pixels.dtype == np.uint8 else 1
     bleached = (1 - fade) * (pixels / scale) + fade
     # The default extent puts pixel centres on whole numbers; a box's coordinates are those of pixel borders.
-    axes.imshow(bleached, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), interpolation="bilinear")
+    axes.imshow(
+        bleached,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        extent=(0, width, height, 0),
+        interpolation="bilinear",
+    )
     axes.set(xticks=[], yticks=[], title=title)
     axes.spines[:].set_visible(False)
 
@@ -141,14 +159,27 @@ def heatmap(
     """
     values = np.asarray(values, dtype=float)
     if values.shape != (len(rows), len(columns)):
-        raise ValueError(f"{len(rows)} rows and {len(columns)} columns are named, but values is {values.shape}")
+        raise ValueError(
+            f"{len(rows)} rows and {len(columns)} columns are named, but values is {values.shape}"
+        )
     shades = mpl.colormaps["Blues"].with_extremes(bad="#dddddd")
     axes.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=0, vmax=1.2, aspect="auto")
     for row, column in np.argwhere(np.isfinite(values)):
         value = values[row, column]
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.7 else "black")
+        axes.text(
+            column,
+            row,
+            f"{value:.2f}",
+            ha="center",
+            va="center",
+            color="white" if value > 0.7 else "black",
+        )
     for row, column in frames:
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=RED, linewidth=3, zorder=3))
+        axes.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=RED, linewidth=3, zorder=3
+            )
+        )
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -184,7 +215,11 @@ def bundle(figure: Figure, alt: str) -> tuple[dict, dict]:
     jpeg = io.BytesIO()
     # No colour subsampling, which would blur coloured lines.
     pixels.save(jpeg, format="jpeg", quality=76, subsampling=0, optimize=True)
-    mime, content = min(("image/png", _palette_png(pixels)), ("image/jpeg", jpeg.getvalue()), key=lambda p: len(p[1]))
+    mime, content = min(
+        ("image/png", _palette_png(pixels)),
+        ("image/jpeg", jpeg.getvalue()),
+        key=lambda p: len(p[1]),
+    )
     # On a screen of 96 pixels an inch, the text then has its nominal size.
     metadata = {mime: {"alt": alt, "width": round(pixels.width * 96 / DPI)}}
     return {mime: base64.b64encode(content).decode(), "text/plain": alt}, metadata

@@ -56,7 +56,9 @@ def main() -> None:
         plot.show_bboxes(panels[2], decoded * SCALE, NAMES[box], colour)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
-    Image.open(buffer).convert("RGB").save(Path(__file__).with_name("banner.jpg"), quality=85, optimize=True)
+    Image.open(buffer).convert("RGB").save(
+        Path(__file__).with_name("banner.jpg"), quality=85, optimize=True
+    )
 
 
 if __name__ == "__main__":

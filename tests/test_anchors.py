@@ -40,7 +40,10 @@ def scalar_match(truth, anchors, threshold):
         best = max(row, default=-1)
         if row and best >= threshold:
             result[a] = row.index(best)
-    pairs = sorted(itertools.product(range(len(anchors)), range(len(truth))), key=lambda p: (-iou[p[0]][p[1]], p))
+    pairs = sorted(
+        itertools.product(range(len(anchors)), range(len(truth))),
+        key=lambda p: (-iou[p[0]][p[1]], p),
+    )
     used_anchors, used_boxes = set(), set()
     for a, g in pairs:
         if a not in used_anchors and g not in used_boxes:
@@ -52,10 +55,14 @@ def scalar_match(truth, anchors, threshold):
 
 class TestMultiboxPrior:
     def test_numbers_of_the_notes(self):
-        anchors = multibox_prior(torch.zeros(1, 3, 561, 728), sizes=[0.75, 0.5, 0.25], ratios=[1, 2, 0.5])
+        anchors = multibox_prior(
+            torch.zeros(1, 3, 561, 728), sizes=[0.75, 0.5, 0.25], ratios=[1, 2, 0.5]
+        )
         assert anchors.shape == (1, 2042040, 4)
         first = anchors.reshape(561, 728, 5, 4)[250, 250, 0]
-        torch.testing.assert_close(first, torch.tensor([0.06, 0.07, 0.63, 0.82]), atol=0.005, rtol=0)
+        torch.testing.assert_close(
+            first, torch.tensor([0.06, 0.07, 0.63, 0.82]), atol=0.005, rtol=0
+        )
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 2), (11, 17)])
     def test_agrees_with_a_scalar_loop(self, height, width):
@@ -66,18 +73,27 @@ class TestMultiboxPrior:
                 tall, wide = height * s / r**0.5, height * s * r**0.5  # pixels
                 x, y = column + 0.5, row + 0.5
                 expected.append(
-                    [(x - wide / 2) / width, (y - tall / 2) / height, (x + wide / 2) / width, (y + tall / 2) / height]
+                    [
+                        (x - wide / 2) / width,
+                        (y - tall / 2) / height,
+                        (x + wide / 2) / width,
+                        (y + tall / 2) / height,
+                    ]
                 )
         actual = multibox_prior(torch.zeros(height, width, dtype=torch.float64), sizes, ratios)
         torch.testing.assert_close(actual[0], torch.tensor(expected, dtype=torch.float64))
 
     def test_ratio_is_width_over_height_in_pixels(self):
         centre = box_corner_to_center(multibox_prior(torch.zeros(30, 70), [0.5], [2.0])[0])
-        torch.testing.assert_close(centre[:, 2] * 70 / (centre[:, 3] * 30), torch.full((30 * 70,), 2.0))
+        torch.testing.assert_close(
+            centre[:, 2] * 70 / (centre[:, 3] * 30), torch.full((30 * 70,), 2.0)
+        )
 
     def test_takes_whole_number_pictures_and_keeps_the_dtype(self):
         assert multibox_prior(torch.zeros(2, 2, dtype=torch.uint8), [1], [1]).dtype == torch.float32
-        assert multibox_prior(torch.zeros(2, 2, dtype=torch.float64), [1], [1]).dtype == torch.float64
+        assert (
+            multibox_prior(torch.zeros(2, 2, dtype=torch.float64), [1], [1]).dtype == torch.float64
+        )
 
     @pytest.mark.parametrize(
         ("data", "sizes", "ratios", "named"),
@@ -144,7 +160,9 @@ class TestAssignment:
 class TestOffsets:
     def test_right_offset_where_the_notes_divide_only_the_anchor(self):
         anchor, box = torch.tensor([[0.0, 0, 2, 4]]), torch.tensor([[1.0, 1, 3, 5]])
-        torch.testing.assert_close(offset_boxes(anchor, box), torch.tensor([[5.0, 2.5, 0, 0]]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            offset_boxes(anchor, box), torch.tensor([[5.0, 2.5, 0, 0]]), atol=1e-5, rtol=0
+        )
 
     @given(boxes(5, 5), boxes(5, 5))
     def test_decoding_undoes_encoding(self, anchors, truth):
@@ -162,8 +180,12 @@ class TestOffsets:
         anchors, truth = random_boxes(20, 0), random_boxes(20, 1)
         coder = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
         offsets = offset_boxes(anchors, truth, eps=0)
-        torch.testing.assert_close(offsets, coder.encode_single(truth, anchors), atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(offset_inverse(anchors, offsets), coder.decode_single(offsets, anchors))
+        torch.testing.assert_close(
+            offsets, coder.encode_single(truth, anchors), atol=1e-4, rtol=1e-4
+        )
+        torch.testing.assert_close(
+            offset_inverse(anchors, offsets), coder.decode_single(offsets, anchors)
+        )
 
     def test_bad_input_is_named(self):
         with pytest.raises(ValueError, match="last dimension of 4"):
@@ -188,7 +210,9 @@ class TestMultiboxTarget:
         padding = torch.tensor([[-1.0, -1, -1, -1, -1], [-1, 0, 0, 1, 1], [-1, 9, 9, 3, 3]])
         padded = torch.cat((padding[:1], TRUTH, padding[1:]))
         for with_padding, without in zip(
-            multibox_target(ANCHORS[None], padded[None]), multibox_target(ANCHORS[None], TRUTH[None]), strict=True
+            multibox_target(ANCHORS[None], padded[None]),
+            multibox_target(ANCHORS[None], TRUTH[None]),
+            strict=True,
         ):
             assert torch.equal(with_padding, without)
 
@@ -210,7 +234,8 @@ class TestMultiboxTarget:
         anchors = random_boxes(40, seed + 10)[None]
         together = multibox_target(anchors, labels)
         alone = [
-            torch.cat(parts) for parts in zip(*(multibox_target(anchors, one[None]) for one in labels), strict=True)
+            torch.cat(parts)
+            for parts in zip(*(multibox_target(anchors, one[None]) for one in labels), strict=True)
         ]
         for a, b in zip(together, alone, strict=True):
             assert torch.equal(a, b)

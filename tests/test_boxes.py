@@ -23,7 +23,9 @@ def scalar_iou(a, b):
 
 
 def test_iou_of_two_unit_squares_half_a_side_apart_is_a_third():
-    assert box_iou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[0.5, 0, 1.5, 1]])).item() == pytest.approx(1 / 3)
+    assert box_iou(
+        torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[0.5, 0, 1.5, 1]])
+    ).item() == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -37,7 +39,9 @@ def test_iou_and_area_agree_with_torchvision(dtype, seed, n, m):
 
 @given(boxes(), boxes())
 def test_iou_agrees_with_a_scalar_loop(a, b):
-    expected = torch.tensor([[scalar_iou(p.tolist(), q.tolist()) for q in b] for p in a], dtype=torch.float64)
+    expected = torch.tensor(
+        [[scalar_iou(p.tolist(), q.tolist()) for q in b] for p in a], dtype=torch.float64
+    )
     torch.testing.assert_close(box_iou(a, b), expected)
 
 
@@ -62,7 +66,9 @@ def test_iou_of_touching_boxes_is_zero_and_of_nothing_is_empty():
 
 
 def test_iou_takes_whole_numbers_and_other_strides():
-    assert box_iou(torch.tensor([[0, 0, 2, 2]]), torch.tensor([[1, 1, 3, 3]])).item() == pytest.approx(1 / 7)
+    assert box_iou(
+        torch.tensor([[0, 0, 2, 2]]), torch.tensor([[1, 1, 3, 3]])
+    ).item() == pytest.approx(1 / 7)
     a = random_boxes(6, 0)
     strided = a.T.contiguous().T
     assert not strided.is_contiguous()
@@ -98,7 +104,8 @@ def test_formats_agree_with_torchvision_on_any_leading_shape(shape):
 def test_clip_agrees_with_torchvision_on_a_picture_that_is_not_square():
     boxes_out = random_boxes(50, 4) * 40 - 10
     torch.testing.assert_close(
-        clip_boxes(boxes_out, height=11, width=17), torchvision.ops.clip_boxes_to_image(boxes_out, (11, 17))
+        clip_boxes(boxes_out, height=11, width=17),
+        torchvision.ops.clip_boxes_to_image(boxes_out, (11, 17)),
     )
 
 

@@ -9,14 +9,22 @@ import d2lhelpers
 
 
 def labels_of(batch_size, num_boxes, seed):
-    classes = torch.randint(0, 4, (batch_size, num_boxes, 1), generator=torch.Generator().manual_seed(seed)).float()
+    classes = torch.randint(
+        0, 4, (batch_size, num_boxes, 1), generator=torch.Generator().manual_seed(seed)
+    ).float()
     return torch.cat((classes, random_boxes(num_boxes, seed, batch=(batch_size,))), dim=-1)
 
 
 def predictions_of(batch_size, num_classes, num_anchors, seed):
     generator = torch.Generator().manual_seed(seed)
-    probs = torch.softmax(3 * torch.randn(batch_size, num_classes + 1, num_anchors, generator=generator), dim=1)
-    return probs, torch.randn(batch_size, 4 * num_anchors, generator=generator), random_boxes(num_anchors, seed)[None]
+    probs = torch.softmax(
+        3 * torch.randn(batch_size, num_classes + 1, num_anchors, generator=generator), dim=1
+    )
+    return (
+        probs,
+        torch.randn(batch_size, 4 * num_anchors, generator=generator),
+        random_boxes(num_anchors, seed)[None],
+    )
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -43,24 +51,35 @@ def test_same_results_on_random_input(seed):
     if m <= n:
         labels = labels_of(batch_size, m, seed)
         for ours, theirs in zip(
-            d2lhelpers.multibox_target(anchors[None], labels), d2l.multibox_target(anchors[None], labels), strict=True
+            d2lhelpers.multibox_target(anchors[None], labels),
+            d2l.multibox_target(anchors[None], labels),
+            strict=True,
         ):
             assert torch.equal(ours, theirs)
             assert ours.dtype == theirs.dtype
     predictions = predictions_of(batch_size, 3, n, seed)
-    ours = d2lhelpers.multibox_detection(*predictions, 0.4, 0.3, per_class=False, background_wins=False)
+    ours = d2lhelpers.multibox_detection(
+        *predictions, 0.4, 0.3, per_class=False, background_wins=False
+    )
     assert torch.equal(ours, d2l.multibox_detection(*predictions, 0.4, 0.3))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 7), (32, 32), (17, 11), (56, 73)])
-@pytest.mark.parametrize(("sizes", "ratios"), [([0.5], [1]), ([0.75, 0.5, 0.25], [1, 2, 0.5]), ([0.2, 0.3], [2, 1])])
+@pytest.mark.parametrize(
+    ("sizes", "ratios"), [([0.5], [1]), ([0.75, 0.5, 0.25], [1, 2, 0.5]), ([0.2, 0.3], [2, 1])]
+)
 def test_same_anchors(height, width, sizes, ratios):
     data = torch.zeros(1, 3, height, width)
-    assert torch.equal(d2lhelpers.multibox_prior(data, sizes, ratios), d2l.multibox_prior(data, sizes, ratios))
+    assert torch.equal(
+        d2lhelpers.multibox_prior(data, sizes, ratios), d2l.multibox_prior(data, sizes, ratios)
+    )
 
 
 def test_same_rectangles():
-    ours, theirs = d2lhelpers.bbox_to_rect([1, 2, 5, 9], "red"), d2l.bbox_to_rect([1, 2, 5, 9], "red")
+    ours, theirs = (
+        d2lhelpers.bbox_to_rect([1, 2, 5, 9], "red"),
+        d2l.bbox_to_rect([1, 2, 5, 9], "red"),
+    )
     assert ours.get_bbox().bounds == theirs.get_bbox().bounds
     assert ours.get_edgecolor() == theirs.get_edgecolor()
 
@@ -94,7 +113,12 @@ class TestFaultsOfD2l:
 
     def test_background_is_reported_and_classes_suppress_each_other(self):
         anchors = torch.tensor([[[0.1, 0.1, 0.6, 0.6]]])
-        assert d2l.multibox_detection(torch.tensor([[[0.9], [0.1]]]), torch.zeros(1, 4), anchors)[0, 0, 0] == 0
+        assert (
+            d2l.multibox_detection(torch.tensor([[[0.9], [0.1]]]), torch.zeros(1, 4), anchors)[
+                0, 0, 0
+            ]
+            == 0
+        )
         two = torch.tensor([[[0.1, 0.1, 0.6, 0.6], [0.1, 0.1, 0.6, 0.61]]])
         probs = torch.tensor([[[0.1, 0.1], [0.9, 0.0], [0.0, 0.8]]])
         assert d2l.multibox_detection(probs, torch.zeros(1, 8), two)[0, 1, 0] == -1

@@ -10,7 +10,12 @@ from d2lhelpers import detection as detection_module
 
 # The example of d2l, section 14.4.4: three dogs over one another, and a cat.
 ANCHORS = torch.tensor(
-    [[0.1, 0.08, 0.52, 0.92], [0.08, 0.2, 0.56, 0.95], [0.15, 0.3, 0.62, 0.91], [0.55, 0.2, 0.9, 0.88]]
+    [
+        [0.1, 0.08, 0.52, 0.92],
+        [0.08, 0.2, 0.56, 0.95],
+        [0.15, 0.3, 0.62, 0.91],
+        [0.55, 0.2, 0.9, 0.88],
+    ]
 )
 PROBS = torch.tensor([[0.0, 0, 0, 0], [0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.9]])
 
@@ -97,7 +102,9 @@ class TestSoftNms:
         corners = torch.tensor([[0.0, 0, 10, 1], [0, 0, 5, 1], [20, 0, 30, 1]])
         kept, scores = soft_nms(corners, torch.tensor([0.9, 0.8, 0.7]), sigma=0.5)
         assert kept.tolist() == [0, 2, 1]
-        torch.testing.assert_close(scores, torch.tensor([0.9, 0.7, 0.8 * 0.60653066]))  # exp(-0.25 / 0.5)
+        torch.testing.assert_close(
+            scores, torch.tensor([0.9, 0.7, 0.8 * 0.60653066])
+        )  # exp(-0.25 / 0.5)
 
     @given(boxes(0, 10), st.sampled_from([0.1, 0.5, 2.0]))
     def test_scores_never_rise_and_nothing_is_lost_without_a_threshold(self, corners, sigma):
@@ -132,9 +139,16 @@ class TestSoftNms:
 
 class TestMultiboxDetection:
     def test_example_of_the_notes(self):
-        output = multibox_detection(PROBS[None], torch.zeros(1, 16), ANCHORS[None], nms_threshold=0.5)
+        output = multibox_detection(
+            PROBS[None], torch.zeros(1, 16), ANCHORS[None], nms_threshold=0.5
+        )
         expected = torch.tensor(
-            [[0, 0.9, *ANCHORS[0]], [1, 0.9, *ANCHORS[3]], [-1, 0.8, *ANCHORS[1]], [-1, 0.7, *ANCHORS[2]]]
+            [
+                [0, 0.9, *ANCHORS[0]],
+                [1, 0.9, *ANCHORS[3]],
+                [-1, 0.8, *ANCHORS[1]],
+                [-1, 0.7, *ANCHORS[2]],
+            ]
         )
         torch.testing.assert_close(output[0], expected)
 
@@ -176,8 +190,12 @@ class TestMultiboxDetection:
             torch.testing.assert_close(rows[order, 2:], anchors[0][anchors[0].sum(1).argsort()])
 
     def test_no_anchors_and_no_pictures(self):
-        assert multibox_detection(torch.zeros(2, 3, 0), torch.zeros(2, 0), torch.zeros(1, 0, 4)).shape == (2, 0, 6)
-        assert multibox_detection(torch.zeros(0, 3, 4), torch.zeros(0, 16), ANCHORS[None]).shape == (0, 4, 6)
+        assert multibox_detection(
+            torch.zeros(2, 3, 0), torch.zeros(2, 0), torch.zeros(1, 0, 4)
+        ).shape == (2, 0, 6)
+        assert multibox_detection(
+            torch.zeros(0, 3, 4), torch.zeros(0, 16), ANCHORS[None]
+        ).shape == (0, 4, 6)
 
     def test_arguments_are_left_alone(self):
         probs = PROBS[None].clone()
@@ -197,7 +215,11 @@ class TestMultiboxDetection:
         ],
     )
     def test_bad_input_is_named(self, changes, named):
-        arguments = {"cls_probs": PROBS[None], "offset_preds": torch.zeros(1, 16), "anchors": ANCHORS[None]} | changes
+        arguments = {
+            "cls_probs": PROBS[None],
+            "offset_preds": torch.zeros(1, 16),
+            "anchors": ANCHORS[None],
+        } | changes
         with pytest.raises(ValueError, match=named):
             multibox_detection(**arguments)
 

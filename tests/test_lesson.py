@@ -12,7 +12,9 @@ from d2lhelpers import lesson
 def displayed(monkeypatch):
     """What was put on the page: a list of (data, metadata)."""
     outputs = []
-    monkeypatch.setattr(lesson, "display", lambda data, metadata=None, raw=False: outputs.append((data, metadata)))
+    monkeypatch.setattr(
+        lesson, "display", lambda data, metadata=None, raw=False: outputs.append((data, metadata))
+    )
     return outputs
 
 
@@ -20,7 +22,11 @@ class TestClaim:
     def test_a_true_claim_is_marked_and_counted(self, displayed):
         lesson.claim("1 < 2", torch.tensor(True), "measured: 1 & 2")
         ((data, _),) = displayed
-        assert data[lesson.CLAIM_MIME] == {"holds": True, "text": "1 < 2", "evidence": "measured: 1 & 2"}
+        assert data[lesson.CLAIM_MIME] == {
+            "holds": True,
+            "text": "1 < 2",
+            "evidence": "measured: 1 & 2",
+        }
         assert "1 &lt; 2" in data["text/html"]
         assert "1 &amp; 2" in data["text/html"]
         assert data["text/plain"].startswith("✓ 1 < 2")
@@ -61,6 +67,9 @@ class TestShowSource:
         assert data["text/plain"].startswith("def budget(")
         assert "`d2lhelpers.lesson.budget`" in data["text/markdown"]
         assert "```python\ndef budget(" in data["text/markdown"]
+        assert "Choose the size of a run" in data["text/plain"]
+        assert "Returns:" not in data["text/plain"]
+        compile(data["text/plain"], "shown", "exec")
 
     def test_a_function_written_in_c_has_no_source(self):
         with pytest.raises(TypeError):
@@ -82,7 +91,9 @@ class TestPlay:
 
     def test_a_still_figure_stands_beside_the_widget(self, drawn, displayed):
         draw, values = drawn
-        lesson.play(draw, "bars", height=ipywidgets.FloatSlider(0.5), repeat=ipywidgets.IntSlider(3))
+        lesson.play(
+            draw, "bars", height=ipywidgets.FloatSlider(0.5), repeat=ipywidgets.IntSlider(3)
+        )
         ((data, metadata),) = displayed
         assert values == [(0.5, 3)]
         assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
@@ -92,7 +103,9 @@ class TestPlay:
     def test_moving_a_slider_redraws(self, drawn, monkeypatch, displayed):
         images = []
         make = ipywidgets.Image
-        monkeypatch.setattr(ipywidgets, "Image", lambda **kwargs: images.append(make(**kwargs)) or images[-1])
+        monkeypatch.setattr(
+            ipywidgets, "Image", lambda **kwargs: images.append(make(**kwargs)) or images[-1]
+        )
         draw, values = drawn
         slider = ipywidgets.IntSlider(3)
         lesson.play(draw, "bars", height=ipywidgets.FloatSlider(0.5), repeat=slider)

@@ -54,7 +54,8 @@ def test_labels_can_be_read_on_every_colour(colour):
 
 
 @pytest.mark.parametrize(
-    "image", [torch.rand(3, 7, 5), torch.rand(7, 5), np.zeros((7, 5, 3), np.uint8), np.zeros((7, 5, 3))]
+    "image",
+    [torch.rand(3, 7, 5), torch.rand(7, 5), np.zeros((7, 5, 3), np.uint8), np.zeros((7, 5, 3))],
 )
 def test_picture_spans_its_size_in_pixels(axes, image):
     plot.show_image(axes, image)
@@ -78,7 +79,9 @@ def test_other_shapes_are_no_picture(axes, shape):
 
 
 def test_heatmap_writes_its_numbers_and_leaves_nan_empty(axes):
-    plot.heatmap(axes, torch.tensor([[0.25, float("nan")], [1, 0]]), ["a", "b"], ["c", "d"], frames=[(1, 0)])
+    plot.heatmap(
+        axes, torch.tensor([[0.25, float("nan")], [1, 0]]), ["a", "b"], ["c", "d"], frames=[(1, 0)]
+    )
     assert [text.get_text() for text in axes.texts] == ["0.25", "1.00", "0.00"]
     assert axes.patches[0].get_xy() == (-0.5, 0.5)
     with pytest.raises(ValueError, match="2 rows and 1 columns"):
@@ -122,7 +125,9 @@ def test_a_figure_without_words_is_refused():
 
 def test_show_displays_one_picture(monkeypatch):
     shown = []
-    monkeypatch.setattr(plot, "display", lambda data, metadata, raw: shown.append((data, metadata, raw)))
+    monkeypatch.setattr(
+        plot, "display", lambda data, metadata, raw: shown.append((data, metadata, raw))
+    )
     plot.show(drawing(), "a line")
     ((data, metadata, raw),) = shown
     assert raw
