@@ -1,0 +1,120 @@
+"""The course's commands: `python -m d2lhelpers doctor | run | normalise`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from d2lhelpers import doctor
+from d2lhelpers.notebooks import Report, execute, find_chapters, normalise, serialise, write
+from d2lhelpers.record import record
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 all well, 1 something is missing, failed or was changed.
+    Raises:
+        SystemExit: wrong usage (code 2), or help was asked for.
+    """
+    parser = argparse.ArgumentParser(prog="python -m d2lhelpers", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser(
+        "doctor", help="say what is here, what is missing and what to do about it"
+    )
+    command.set_defaults(function=lambda _: _doctor())
+
+    command = commands.add_parser("run", help="run chapters from top to bottom and say how it went")
+    command.add_argument(
+        "chapters", nargs="*", metavar="CHAPTER", help="number or part of a name; else all"
+    )
+    command.add_argument(
+        "--write", action="store_true", help="keep the outputs of the chapters that succeed"
+    )
+    command.add_argument(
+        "--record", action="store_true", help="keep times, thumbnails and README's table"
+    )
+    command.set_defaults(function=lambda given: _run(given.paths, given.write, given.record))
+
+    command = commands.add_parser(
+        "normalise", help="rewrite notebooks so that git sees only what matters"
+    )
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.set_defaults(function=lambda given: _normalise(given.files))
+
+    given = parser.parse_args(argv)
+    if "chapters" in given:
+        try:
+            given.paths = find_chapters(given.chapters)
+        except (FileNotFoundError, ValueError) as problem:
+            parser.error(str(problem))
+    return given.function(given)
+
+
+def _doctor() -> int:
+    rows = doctor.examine()
+    print(*rows, sep="\n")
+    return int(any(row.needed and not row.present for row in rows))
+
+
+def _run(paths: Sequence[Path], keep_outputs: bool, keep_record: bool) -> int:
+    runs: list[tuple[NotebookNode, Report]] = []
+    for path in paths:
+        with tqdm(desc=path.stem, unit="cell") as bar:
+
+            def on_cell(done: int, total: int, bar: tqdm = bar) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            nb, report = execute(path, on_cell=on_cell)
+        runs.append((normalise(nb), report))
+        if keep_outputs and report.error is None:
+            write(runs[-1][0], path)
+    failed = [report for _, report in runs if report.error is not None]
+    if keep_record:
+        record(run for run in runs if run[1].error is None)
+    for report in failed:
+        print(f"\n{report.error}\n")
+    print(_table([report for _, report in runs]))
+    return int(bool(failed))
+
+
+def _table(reports: Sequence[Report]) -> str:
+    width = max(map(len, ["chapter", *(report.chapter for report in reports)]))
+    lines = [f"{'chapter':{width}}  {'seconds':>7}  {'peak memory':>11}  claims held"]
+    for report in reports:
+        memory = f"{report.peak_memory / 2**20:.0f} MiB"
+        claims = f"{report.claims_held} of {report.claims_made}"
+        failed = "" if report.error is None else "  FAILED"
+        lines.append(
+            f"{report.chapter:{width}}  {report.seconds:7.1f}  {memory:>11}  {claims}{failed}"
+        )
+    return "\n".join(lines)
+
+
+def _normalise(paths: Sequence[Path]) -> int:
+    exit_code = 0
+    for path in paths:
+        try:
+            nb = normalise(nbformat.read(path, as_version=nbformat.NO_CONVERT))
+        except (OSError, ValueError) as problem:
+            print(f"{path}: {problem}", file=sys.stderr)
+            exit_code = 1
+            continue
+        if serialise(nb).encode() != path.read_bytes():
+            write(nb, path)
+            print(f"normalised {path}")
+            exit_code = 1
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

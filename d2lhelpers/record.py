@@ -1,0 +1,111 @@
+"""What the last run of each chapter came to, kept in `data/` and shown in README's table."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+from d2lhelpers.notebooks import ROOT, Report, find_chapters, write_bytes
+
+THUMBNAIL_WIDTH = 320
+TABLE_BEGIN, TABLE_END = "<!-- chapters:begin -->", "<!-- chapters:end -->"
+
+
+def title(nb: NotebookNode) -> str:
+    """The text of the first H1, or "" when there is none."""
+    return _first_match(nb, r"^# +(.+?) *$")
+
+
+def data_tier(nb: NotebookNode) -> str:
+    """What follows **Data:** on the first line that begins with it, or "" when there is none."""
+    return _first_match(nb, r"^\*\*Data:\*\* *(.+?) *$")
+
+
+def _first_match(nb: NotebookNode, pattern: str) -> str:
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def thumbnail(nb: NotebookNode) -> tuple[bytes, str] | None:
+    """The first picture of the cell tagged `thumbnail`, as a JPEG of at most 320 pixels across, and its alt text.
+
+    Returns:
+        None when no cell has that tag, or the one that has it shows no picture.
+    """
+    tagged = (cell for cell in nb.cells if "thumbnail" in cell.metadata.get("tags", []))
+    for output in (output for cell in tagged for output in cell.get("outputs", [])):
+        for mime in ("image/png", "image/jpeg"):
+            if mime in output.get("data", {}):
+                with Image.open(io.BytesIO(base64.b64decode(output.data[mime]))) as picture:
+                    small = picture.convert("RGB")
+                small.thumbnail((THUMBNAIL_WIDTH, small.height))
+                small.save(jpeg := io.BytesIO(), "jpeg", quality=88, optimize=True)
+                return jpeg.getvalue(), output.metadata.get(mime, {}).get("alt", "")
+    return None
+
+
+def chapter_table(root: Path = ROOT) -> str:
+    """README's Markdown table: a row a chapter, from its notebook and what `record` kept of its run."""
+    results = _results(root)
+    rows = ["| | chapter | picture | time | data |", "|---|---|---|---|---|"]
+    for path in find_chapters(root=root):
+        nb = nbformat.read(path, as_version=4)
+        small, run = root / "data" / "thumbnails" / f"{path.stem}.jpg", results.get(path.stem)
+        alt = (thumbnail(nb) or (b"", ""))[1] or title(nb)
+        cells = (
+            path.stem.split("_")[0],
+            f"[{title(nb)}]({path.relative_to(root).as_posix()})",
+            f"![{alt}]({small.relative_to(root).as_posix()})" if small.exists() else "",
+            f"{run['seconds']:.0f} s, {run['cpu_count']} cores" if run else "",
+            data_tier(nb),
+        )
+        rows.append("| " + " | ".join(text.replace("|", r"\|") for text in cells) + " |")
+    return "\n".join(rows)
+
+
+def _results(root: Path) -> dict[str, dict]:
+    path = root / "data" / "results" / "chapters.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def record(runs: Iterable[tuple[NotebookNode, Report]], root: Path = ROOT) -> None:
+    """Keep what `runs` measured in `data/results/chapters.json`, thumbnails and README's table.
+
+    Chapters that are not among them stay as they were.
+
+    Raises:
+        ValueError: README.md lacks the two markers between which the table stands.
+    """
+    readme = root / "README.md"
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(TABLE_BEGIN)
+    _, end, after = rest.partition(TABLE_END)
+    if not (begin and end):
+        raise ValueError(
+            f"README.md must hold the lines {TABLE_BEGIN} and {TABLE_END}, in this order"
+        )
+    versions = {"python": platform.python_version()}
+    versions |= {name: version(name) for name in ("torch", "torchvision")}
+    results = _results(root)
+    for nb, report in runs:
+        results[report.chapter] = {
+            "seconds": round(report.seconds, 1), "peak_mib": round(report.peak_memory / 2**20),
+            "claims_held": report.claims_held, "claims_made": report.claims_made,
+            "cpu_count": os.cpu_count(), "versions": versions,
+        }  # fmt: skip
+        if small := thumbnail(nb):
+            write_bytes(small[0], root / "data" / "thumbnails" / f"{report.chapter}.jpg")
+    text = json.dumps(results, indent=1, sort_keys=True) + "\n"
+    write_bytes(text.encode(), root / "data" / "results" / "chapters.json")
+    write_bytes(f"{before}{begin}\n{chapter_table(root)}\n{end}{after}".encode(), readme)
