@@ -201,8 +201,6 @@ def execute(
         # ipykernel 7 warns on every start that it talks over TCP, which on loopback is as it should be
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
-        # A kernel warns on stderr that it talks over TCP, which here stays on this machine.
-        extra_arguments=["--log-level=ERROR"],
     )  # fmt: skip
     monitors: list[_MemoryMonitor] = []
     position = 0
