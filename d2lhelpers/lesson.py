@@ -1,8 +1,10 @@
 """What a notebook needs around the concept: show a function, make a claim, size a run, turn a knob."""
 
+import ast
 import base64
 import inspect
 import os
+import textwrap
 from collections.abc import Callable
 from html import escape
 from typing import Any, TypeVar
@@ -12,13 +14,11 @@ import torch
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from d2lhelpers import plot
+from d2lhelpers import CLAIM_MIME, plot
 
 __all__ = ["best_device", "budget", "claim", "play", "show_source"]
 
 Value = TypeVar("Value")
-
-CLAIM_MIME = "application/vnd.d2lhelpers.claim+json"
 
 
 def best_device() -> torch.device:
@@ -80,8 +80,11 @@ def show_source(function: Callable) -> None:
         TypeError: it was not written in Python.
     """
     code = inspect.getsource(function)
-    if function.__doc__:
-        code = code.replace(function.__doc__, function.__doc__.strip().splitlines()[0], 1)
+    statement = ast.parse(textwrap.dedent(code)).body[0].body[0]
+    if function.__doc__ and statement.end_lineno > statement.lineno:
+        lines = code.splitlines(keepends=True)
+        lines[statement.lineno - 1] = lines[statement.lineno - 1].rstrip() + '"""\n'
+        code = "".join(lines[: statement.lineno] + lines[statement.end_lineno :])
     where = f"{function.__module__}.{function.__qualname__}"
     # Markdown, so that every reader (JupyterLab, a web page, dark or light) highlights it in its own colours.
     display({"text/markdown": f"`{where}`\n\n```python\n{code}```", "text/plain": code}, raw=True)

@@ -359,10 +359,9 @@ def test_an_exception_becomes_a_verdict_with_its_line(tmp_path):
     assert (
         "in line 2: `return a.nonsense`" in verdict.message
     )  # the deepest line of the learner's own
-    assert (
-        "yours raises",
-        "AttributeError: 'Tensor' object has no attribute 'nonsense'",
-    ) in verdict.rows
+    # Python 3.12 and later may go on with "Did you mean".
+    raised = dict(verdict.rows)["yours raises"]
+    assert raised.startswith("AttributeError: 'Tensor' object has no attribute 'nonsense'")
 
 
 def test_a_line_inside_torch_is_not_the_learners():

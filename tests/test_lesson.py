@@ -5,7 +5,16 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from d2lhelpers import lesson
+from d2lhelpers import CLAIM_MIME, lesson
+
+
+def plain():
+    return 1
+
+
+def described():
+    """One."""
+    return 1
 
 
 @pytest.fixture
@@ -22,7 +31,7 @@ class TestClaim:
     def test_a_true_claim_is_marked_and_counted(self, displayed):
         lesson.claim("1 < 2", torch.tensor(True), "measured: 1 & 2")
         ((data, _),) = displayed
-        assert data[lesson.CLAIM_MIME] == {
+        assert data[CLAIM_MIME] == {
             "holds": True,
             "text": "1 < 2",
             "evidence": "measured: 1 & 2",
@@ -36,7 +45,7 @@ class TestClaim:
             lesson.claim("2 < 1", False, "measured")
         ((data, _),) = displayed
         assert data["text/plain"].startswith("✗")
-        assert data[lesson.CLAIM_MIME]["holds"] is False
+        assert data[CLAIM_MIME]["holds"] is False
 
     def test_a_claim_about_many_at_once_must_say_all_or_any(self):
         with pytest.raises((RuntimeError, ValueError)):
@@ -70,6 +79,14 @@ class TestShowSource:
         assert "Choose the size of a run" in data["text/plain"]
         assert "Returns:" not in data["text/plain"]
         compile(data["text/plain"], "shown", "exec")
+
+    def test_a_short_docstring_or_none_is_left_alone(self, displayed):
+        lesson.show_source(plain)
+        lesson.show_source(described)
+        assert [data["text/plain"] for data, _ in displayed] == [
+            "def plain():\n    return 1\n",
+            'def described():\n    """One."""\n    return 1\n',
+        ]
 
     def test_a_function_written_in_c_has_no_source(self):
         with pytest.raises(TypeError):

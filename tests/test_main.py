@@ -1,5 +1,6 @@
 """The commands `doctor`, `run` and `normalise`."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,9 +10,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import d2lhelpers.__main__ as command_line
-from d2lhelpers import doctor
+from d2lhelpers import CLAIM_MIME, doctor
 from d2lhelpers.__main__ import main
-from d2lhelpers.lesson import CLAIM_MIME
 from d2lhelpers.notebooks import find_chapters, normalise, write
 from d2lhelpers.record import TABLE_BEGIN, TABLE_END, record
 
@@ -53,6 +53,21 @@ def test_doctor_runs_as_a_command():
         [sys.executable, "-m", "d2lhelpers", "doctor"], capture_output=True, text=True, timeout=120
     )
     assert "ok       Python" in done.stdout
+    assert done.stderr == ""
+
+
+def test_doctor_can_say_that_torch_is_broken(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch is gone')")
+    path = os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"]))
+    done = subprocess.run(
+        [sys.executable, "-m", "d2lhelpers", "doctor"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 1
+    assert "missing  torch        ImportError: libtorch is gone -> `uv sync`" in done.stdout
     assert done.stderr == ""
 
 

@@ -14,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from d2lhelpers.lesson import CLAIM_MIME
+from d2lhelpers import CLAIM_MIME
 from d2lhelpers.notebooks import (
     ROOT,
     WIDGET_MIME,
