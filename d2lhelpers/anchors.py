@@ -73,9 +73,8 @@ def multibox_prior(data: Tensor, sizes: Sequence[float], ratios: Sequence[float]
     cx = (torch.arange(width, **kind) + 0.5) * (1 / width)  # 0.5: the middle of a pixel of side 1
     cy = (torch.arange(height, **kind) + 0.5) * (1 / height)
     # One row of pixels with y = 0, then that row at every height: only the result is full size.
-    along_row = torch.stack(
-        torch.broadcast_tensors(cx[:, None] - w / 2, -h / 2, cx[:, None] + w / 2, h / 2), dim=-1
-    )  # [width, n + m - 1, 4]
+    left, right = cx[:, None] - w / 2, cx[:, None] + w / 2  # [width, n + m - 1]
+    along_row = torch.stack(torch.broadcast_tensors(left, -h / 2, right, h / 2), dim=-1)
     down = torch.stack((torch.zeros_like(cy), cy), dim=1).repeat(1, 2)  # [height, 4]
     anchors = along_row + down[:, None, None]
     return anchors.reshape(1, -1, 4)

@@ -36,9 +36,8 @@ class Row:
     present: bool
     found: str
     advice: str
-    needed: bool = (
-        True  # by every student; False: by some chapters or by those who work on the course
-    )
+    # by every student; False: by some chapters or by those who work on the course
+    needed: bool = True
 
     def __str__(self) -> str:
         mark = "ok" if self.present else "missing" if self.needed else "absent"
@@ -83,9 +82,8 @@ def _python() -> Row:
 
 def _package(name: str) -> Row:
     try:
-        importlib.import_module(
-            name
-        )  # being installed is not enough: torchvision fails beside another torch
+        # being installed is not enough: torchvision fails beside another torch
+        importlib.import_module(name)
     except Exception as problem:
         found = f"{type(problem).__name__}: {problem}".splitlines()[0]
         return Row(

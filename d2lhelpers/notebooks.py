@@ -167,9 +167,8 @@ class _MemoryMonitor(threading.Thread):
             try:
                 for process in (self.process, *self.process.children(recursive=True)):
                     total += process.memory_info().rss
-            except (
-                psutil.NoSuchProcess
-            ):  # one ended while we were looking: what was seen still counts
+            # one ended while we were looking: what was seen still counts
+            except psutil.NoSuchProcess:
                 pass
             self.peak = max(self.peak, total)
 

@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito (2008), which readers with any kind of colour
 import base64
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.patheffects as effects
@@ -61,7 +62,7 @@ def bbox_to_rect(bbox: Sequence[float] | Tensor, color: str) -> Rectangle:
 def show_bboxes(
     axes: Axes,
     bboxes: Sequence | Tensor,
-    labels: str | Sequence[str] | None = None,
+    labels: Any = None,
     colors: str | Sequence[str] | None = None,
 ) -> None:
     """Draw boxes on axes, each with its label at the top-left corner.
@@ -69,12 +70,12 @@ def show_bboxes(
     Args:
         axes: usually with a picture on it.
         bboxes: (N, 4), corners in the units of the axes (pixels, on a picture).
-        labels: for the first of the boxes; one string counts as a list of one.
+        labels: for the first of the boxes; anything but a list or tuple counts as a list of one. "" draws none.
         colors: used in turn; one colour counts as a list of one. Default: the course's.
     Source: d2l, section 14.4.1.
     """
-    labels = [labels] if isinstance(labels, str) else list(labels or ())
-    colors = [colors] if isinstance(colors, str) else list(colors or COLOURS[:5])
+    labels = _as_list(labels, default=[])
+    colors = _as_list(colors, default=COLOURS[:5])
     for i, bbox in enumerate(bboxes):
         color = colors[i % len(colors)]
         rectangle = axes.add_patch(bbox_to_rect(bbox, color))
@@ -82,9 +83,9 @@ def show_bboxes(
         rectangle.set_path_effects(
             [effects.withStroke(linewidth=3.5, foreground="white", alpha=0.7)]
         )
-        if i < len(labels) and labels[i]:
+        if i < len(labels) and labels[i] != "":
             axes.annotate(
-                labels[i],
+                str(labels[i]),
                 rectangle.get_xy(),
                 xytext=(3, -3),
                 textcoords="offset points",
@@ -95,6 +96,12 @@ def show_bboxes(
                 bbox={"facecolor": color, "lw": 0, "pad": 2},
                 annotation_clip=False,
             )
+
+
+def _as_list(value: Any, default: Sequence) -> Sequence:
+    if value is None:
+        return default
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def text_colour(background: str) -> str:

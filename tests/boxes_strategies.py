@@ -4,9 +4,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-coordinates = st.integers(0, 64).map(
-    lambda k: k / 8
-)  # eighths: sums and products are exact in float32
+# eighths: sums and products are exact in float32
+coordinates = st.integers(0, 64).map(lambda k: k / 8)
 sides = st.integers(1, 32).map(lambda k: k / 8)
 
 

@@ -18,9 +18,7 @@ from d2lhelpers.doctor import INSTALL_CHROMIUM, find_chromium
 from d2lhelpers.notebooks import ROOT, find_chapters
 
 TOKEN = "only-on-loopback"
-START_TIMEOUT = (
-    120  # seconds until JupyterLab, its page and the kernel are there; seconds on an idle machine
-)
+START_TIMEOUT = 120  # seconds until JupyterLab, its page and the kernel are there
 RUN_TIMEOUT = 600  # seconds that all cells of a chapter may take
 FIGURE_TIMEOUT = 30  # seconds from a key to the new figure
 MAX_KEYS = 20  # one step of a slider need not change its figure, so many must

@@ -187,9 +187,8 @@ def with_signature(exercise: Exercise, function):
 
 
 def test_a_mistake_is_told_from_its_effect_and_not_from_how_it_is_written():
-    def loops(
-        boxes1, boxes2
-    ):  # the union without the intersection subtracted; NaN for 0 / 0; crashes on nothing
+    # the union without the intersection subtracted; NaN for 0 / 0; crashes on nothing
+    def loops(boxes1, boxes2):
         result = []
         for a in boxes1.tolist():
             row = []
@@ -356,9 +355,8 @@ def test_an_exception_becomes_a_verdict_with_its_line(tmp_path):
     exec(compile(path.read_text(), str(path), "exec"), namespace)
     verdict = check.box_iou(namespace["answer"])
     assert (verdict.status, verdict.mistake, verdict.png) == ("error", None, None)
-    assert (
-        "in line 2: `return a.nonsense`" in verdict.message
-    )  # the deepest line of the learner's own
+    # the deepest line of the learner's own
+    assert "in line 2: `return a.nonsense`" in verdict.message
     # Python 3.12 and later may go on with "Did you mean".
     raised = dict(verdict.rows)["yours raises"]
     assert raised.startswith("AttributeError: 'Tensor' object has no attribute 'nonsense'")

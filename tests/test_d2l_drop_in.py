@@ -1,5 +1,7 @@
 """Where d2l is right, the package gives d2l's result; where d2l is wrong, the fault itself is on record here."""
 
+import inspect
+
 import d2l.torch as d2l
 import pytest
 import torch
@@ -73,6 +75,26 @@ def test_same_anchors(height, width, sizes, ratios):
     assert torch.equal(
         d2lhelpers.multibox_prior(data, sizes, ratios), d2l.multibox_prior(data, sizes, ratios)
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "assign_anchor_to_bbox", "bbox_to_rect", "box_center_to_corner", "box_corner_to_center", "box_iou",
+        "multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse",
+        "show_bboxes",
+    ],
+)  # fmt: skip
+def test_every_call_that_d2l_takes_is_taken(name):
+    theirs = inspect.signature(getattr(d2l, name)).parameters
+    ours = inspect.signature(getattr(d2lhelpers, name)).parameters
+    assert list(ours)[: len(theirs)] == list(theirs)
+    for parameter in theirs.values():
+        if parameter.default is not parameter.empty:
+            assert ours[parameter.name].default == parameter.default
+    for added in list(ours.values())[len(theirs) :]:
+        assert added.kind == added.KEYWORD_ONLY
+        assert added.default is not added.empty
 
 
 def test_same_rectangles():

@@ -102,9 +102,8 @@ class TestSoftNms:
         corners = torch.tensor([[0.0, 0, 10, 1], [0, 0, 5, 1], [20, 0, 30, 1]])
         kept, scores = soft_nms(corners, torch.tensor([0.9, 0.8, 0.7]), sigma=0.5)
         assert kept.tolist() == [0, 2, 1]
-        torch.testing.assert_close(
-            scores, torch.tensor([0.9, 0.7, 0.8 * 0.60653066])
-        )  # exp(-0.25 / 0.5)
+        # the twin's IoU is 0.5, and exp(-0.25 / 0.5) = 0.60653
+        torch.testing.assert_close(scores, torch.tensor([0.9, 0.7, 0.8 * 0.60653066]))
 
     @given(boxes(0, 10), st.sampled_from([0.1, 0.5, 2.0]))
     def test_scores_never_rise_and_nothing_is_lost_without_a_threshold(self, corners, sigma):

@@ -43,9 +43,15 @@ def test_boxes_take_their_colours_in_turn_and_their_labels_in_order(axes):
 
 def test_one_label_and_one_colour_need_no_list_and_no_boxes_draw_nothing(axes):
     show_bboxes(axes, torch.rand(1, 4), "dog", "red")
+    show_bboxes(axes, torch.rand(1, 4), 0)
     show_bboxes(axes, torch.zeros(0, 4))
-    assert [text.get_text() for text in axes.texts] == ["dog"]
-    assert len(axes.patches) == 1
+    assert [text.get_text() for text in axes.texts] == ["dog", "0"]
+    assert len(axes.patches) == 2
+
+
+def test_an_empty_label_draws_none(axes):
+    show_bboxes(axes, torch.rand(2, 4), ["", "cat"])
+    assert [text.get_text() for text in axes.texts] == ["cat"]
 
 
 @pytest.mark.parametrize("colour", [*plot.COLOURS, "white", "black", "gray"])

@@ -4,11 +4,14 @@ Each has `.hint()`, `.hint(2)`, `.hint(3)` and `.solution()`.
 """
 
 from d2lhelpers.check.anchors import anchor_size
-from d2lhelpers.check.assignment import assign_labels, flat_to_pair
+from d2lhelpers.check.assignment import assign_labels
 from d2lhelpers.check.boxes import box_iou
+from d2lhelpers.check.class_suppression import nms_per_class
+from d2lhelpers.check.decoding import offset_inverse
 from d2lhelpers.check.engine import Exercise
-from d2lhelpers.check.offsets import offset_boxes, offset_inverse
-from d2lhelpers.check.suppression import nms, nms_per_class
+from d2lhelpers.check.flat_index import flat_to_pair
+from d2lhelpers.check.offsets import offset_boxes
+from d2lhelpers.check.suppression import nms
 from d2lhelpers.check.verdict import Page, Verdict
 
 __all__ = [

@@ -38,3 +38,12 @@ def random_boxes(
 def rows(*values: Sequence[float], columns: int = 4) -> Tensor:
     """float32, also where there is no row and whatever the default dtype is."""
     return torch.tensor(values, dtype=torch.float32).reshape(-1, columns)
+
+
+def scores_of(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def distinct_scores(num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Random order, no two equal: which of equals comes first is nobody's mistake."""
+    return ((1 + torch.randperm(num, generator=generator)) / (num + 1)).to(dtype)

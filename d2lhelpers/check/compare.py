@@ -14,9 +14,8 @@ class Difference:
     """What is off about a result."""
 
     text: str  # a sentence
-    index: tuple[int, ...] | None = (
-        None  # of the first wrong element, where type and shape are right
-    )
+    # of the first wrong element, where type and shape are right
+    index: tuple[int, ...] | None = None
 
 
 def difference(expected: Any, value: Any, tolerance: tuple[float, float]) -> Difference | None:

@@ -110,9 +110,8 @@ def _call(function: Callable, arguments: tuple, printed: "_Recorder") -> Outcome
         value = snapshot(function(*given))
     except _Stop:
         raise
-    except (
-        BaseException
-    ) as error:  # sys.exit() in a learner's function must not pass for a stop, or end the thread
+    # sys.exit() in a learner's function must not pass for a stop, or end the thread
+    except BaseException as error:
         failure = _describe(error, function)
     finally:
         sys.settrace(None)
@@ -221,9 +220,8 @@ class _Stop(SystemExit):
 
 def _raise_at_every_line(frame: FrameType | None) -> None:
     def trace(frame: FrameType, event: str, arg: object) -> Callable:
-        if (
-            event == "line"
-        ):  # not at an exception: from Python 3.12 on, that is still within the `try`
+        # not at an exception: from Python 3.12 on, that is still within the `try`
+        if event == "line":
             raise _Stop
         return trace
 
