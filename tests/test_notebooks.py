@@ -124,11 +124,11 @@ def failed(nb):
 
 
 def path_in_source(nb):
-    nb.cells[3].source = "open('/home/ada/x.png')"
+    nb.cells[3].source = "open('/tmp/x.png')"
 
 
 def path_in_stream(nb):
-    nb.cells[3].outputs = [text_output("saved to /root/x.png")]
+    nb.cells[3].outputs = [text_output("saved to /Users/ada/x.png")]
 
 
 def path_in_html(nb):
@@ -136,7 +136,7 @@ def path_in_html(nb):
 
 
 def path_in_json(nb):
-    nb.cells[3].outputs = [new_output("display_data", {CLAIM_MIME: {"evidence": "/work/x"}})]
+    nb.cells[3].outputs = [new_output("display_data", {CLAIM_MIME: {"evidence": "/tmp/x"}})]
 
 
 def widget_state(nb):
