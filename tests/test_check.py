@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from d2lhelpers import box_iou, check, multibox_prior, plot
-from d2lhelpers.check import pictures
+from d2lhelpers.check import pictures, running
 from d2lhelpers.check.compare import difference, literal
 from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.running import _Stop, run
@@ -727,6 +727,22 @@ def test_numbers_that_no_picture_can_hold_are_drawn_all_the_same():
             assert Image.open(io.BytesIO(verdict.png)).width > 300
     for number in (float("nan"), float("inf"), -5.0, 0.0, 1e300):
         assert check.anchor_size(lambda height, width, size, ratio, n=number: (n, n)).png
+
+
+def test_a_loop_that_prints_leaks_nothing_while_it_is_stopped(capsys, monkeypatch):
+    def answer(boxes1, boxes2):
+        while True:
+            print("leaked")
+
+    stop = running._stop
+
+    def slow_stop(thread):
+        time.sleep(0.1)  # as long as it may take on a busy machine
+        stop(thread)
+
+    monkeypatch.setattr(running, "_stop", slow_stop)
+    assert check.box_iou(answer, seconds=0.05).status == "timeout"
+    assert capsys.readouterr().out == ""
 
 
 def test_in_a_notebook_the_verdict_is_the_cells_result():

@@ -89,16 +89,16 @@ def run(function: Callable, cases: Sequence[tuple], seconds: float) -> Run:
 
     thread = threading.Thread(target=work, name="d2lhelpers.check", daemon=True)
     printed.follow(thread)
-    try:
-        with (
-            redirect_stdout(printed.beside(sys.stdout)),
-            redirect_stderr(printed.beside(sys.stderr)),
-        ):
+    with (
+        redirect_stdout(printed.beside(sys.stdout)),
+        redirect_stderr(printed.beside(sys.stderr)),
+    ):
+        try:
             thread.start()
             thread.join(seconds)
-    finally:  # also when the learner interrupts the kernel
-        _stop(thread)
-        torch.set_rng_state(random_state)
+        finally:  # also when the learner interrupts the kernel; a loop prints until it is stopped
+            _stop(thread)
+            torch.set_rng_state(random_state)
     return Run(tuple(outcomes), len(outcomes) == len(cases), not thread.is_alive())
 
 
