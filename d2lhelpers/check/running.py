@@ -174,6 +174,7 @@ class _Recorder:
         self.thread: threading.Thread | None = None
         self.parts: list[str] = []
         self.length = 0
+        self.streams: list[io.TextIOBase] = []
 
     def follow(self, thread: threading.Thread) -> None:
         self.thread = thread
@@ -204,7 +205,10 @@ class _Recorder:
                 if stream is not None and threading.current_thread() is not recorder.thread:
                     stream.flush()
 
-        return Stream()
+        # Kept as long as the thread: Python 3.11 crashes when the stream that a thread prints to is freed meanwhile,
+        # and a thread that could not be stopped may be printing still.
+        self.streams.append(Stream())
+        return self.streams[-1]
 
 
 class _Stop(SystemExit):
