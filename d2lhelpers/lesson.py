@@ -100,24 +100,21 @@ def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -
         draw: makes the figure from the controls' values, given by name.
         alt: what the figure shows, for those who cannot see it.
         controls: one ipywidgets control with a `value` for each argument of `draw`.
+    Raises:
+        ValueError: no words in `alt`.
     """
 
-    def values() -> dict[str, Any]:
-        return {name: control.value for name, control in controls.items()}
+    def redraw(_: Any = None) -> tuple[dict, dict]:
+        figure = draw(**{name: control.value for name, control in controls.items()})
+        data, metadata = plot.bundle(figure, alt)
+        (mime,) = metadata
+        image.format, image.value = mime.removeprefix("image/"), base64.b64decode(data[mime])
+        # Without a width of its own the picture would be stretched to the whole page.
+        image.layout.width = f"{metadata[mime]['width']}px"
+        return data, metadata
 
-    data, metadata = plot.bundle(draw(**values()), alt)
-    (mime,) = metadata
-    image = ipywidgets.Image(value=base64.b64decode(data[mime]), format=mime.removeprefix("image/"))
-    # Without a width of its own the picture would be stretched to the whole page.
-    image.layout = {
-        "width": f"{metadata[mime]['width']}px",
-        "max_width": "100%",
-        "object_fit": "contain",
-    }
-
-    def redraw(_: Any) -> None:
-        image.format, image.value = "png", plot.to_png(draw(**values()))
-
+    image = ipywidgets.Image(layout={"max_width": "100%", "object_fit": "contain"})
+    data, metadata = redraw()
     for control in controls.values():
         control.observe(redraw, names="value")
     box = ipywidgets.VBox([*controls.values(), image])

@@ -19,7 +19,17 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["COLOURS", "bbox_to_rect", "course_style", "show", "show_bboxes", "show_image", "to_png"]
+__all__ = [
+    "COLOURS",
+    "bbox_to_rect",
+    "bundle",
+    "course_style",
+    "heatmap",
+    "show",
+    "show_bboxes",
+    "show_image",
+    "to_png",
+]
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
@@ -203,8 +213,6 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: no words in `alt`.
     """
-    if not alt.strip():
-        raise ValueError("alt must say in words what the figure shows")
     data, metadata = bundle(figure, alt)
     display(data, metadata=metadata, raw=True)
 
@@ -217,7 +225,11 @@ def bundle(figure: Figure, alt: str) -> tuple[dict, dict]:
     Args:
         figure: is closed afterwards.
         alt: what is to be seen.
+    Raises:
+        ValueError: no words in `alt`.
     """
+    if not alt.strip():
+        raise ValueError("alt must say in words what the figure shows")
     pixels = _rasterise(figure)
     jpeg = io.BytesIO()
     # No colour subsampling, which would blur coloured lines.
@@ -227,9 +239,13 @@ def bundle(figure: Figure, alt: str) -> tuple[dict, dict]:
         ("image/jpeg", jpeg.getvalue()),
         key=lambda p: len(p[1]),
     )
-    # On a screen of 96 pixels an inch, the text then has its nominal size.
-    metadata = {mime: {"alt": alt, "width": round(pixels.width * 96 / DPI)}}
+    metadata = {mime: {"alt": alt, "width": shown_width(pixels.width)}}
     return {mime: base64.b64encode(content).decode(), "text/plain": alt}, metadata
+
+
+def shown_width(pixels: int) -> int:
+    """CSS pixels (96 an inch) across which a picture of so many pixels shows its text in its nominal size."""
+    return round(pixels * 96 / DPI)
 
 
 def to_png(figure: Figure) -> bytes:

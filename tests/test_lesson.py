@@ -2,10 +2,11 @@ import base64
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 
-from d2lhelpers import CLAIM_MIME, lesson
+from d2lhelpers import CLAIM_MIME, lesson, plot
 
 
 def plain():
@@ -116,6 +117,33 @@ class TestPlay:
         assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
         assert data["text/plain"] == metadata["image/png"]["alt"] == "bars"
         assert "application/vnd.jupyter.widget-view+json" in data
+
+    def test_a_figure_without_words_is_refused(self, drawn, displayed):
+        draw, _ = drawn
+        with pytest.raises(ValueError, match="alt"):
+            lesson.play(
+                draw, " ", height=ipywidgets.FloatSlider(0.5), repeat=ipywidgets.IntSlider(3)
+            )
+        assert displayed == []
+        plt.close("all")
+
+    def test_a_photograph_stays_jpeg_when_redrawn(self, monkeypatch, displayed):
+        images = []
+        make = ipywidgets.Image
+        monkeypatch.setattr(
+            ipywidgets, "Image", lambda **kwargs: images.append(make(**kwargs)) or images[-1]
+        )
+
+        def noise(seed):
+            figure, axes = plt.subplots(figsize=(3, 2))
+            plot.show_image(axes, np.random.default_rng(seed).random((300, 400, 3)))
+            return figure
+
+        slider = ipywidgets.IntSlider(1)
+        lesson.play(noise, "noise", seed=slider)
+        slider.value = 2
+        assert images[0].format == "jpeg"
+        assert bytes(images[0].value).startswith(b"\xff\xd8")
 
     def test_moving_a_slider_redraws(self, drawn, monkeypatch, displayed):
         images = []

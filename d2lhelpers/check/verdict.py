@@ -99,8 +99,7 @@ class Verdict:
                 f'gap: 0.15em 1em; align-items: baseline; margin: 0.2em 0">{cells}</div>'
             )
         if self.png:
-            # Its width in pixels stands in the header; on a screen of 96 an inch the text has its nominal size.
-            width = round(int.from_bytes(self.png[16:20]) * 96 / plot.DPI)
+            width = plot.shown_width(int.from_bytes(self.png[16:20]))  # as the PNG's header has it
             data = base64.b64encode(self.png).decode()
             parts.append(
                 f'<img src="data:image/png;base64,{data}" alt="{escape(self.alt)}" width="{width}" '
