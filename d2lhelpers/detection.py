@@ -143,7 +143,7 @@ def multibox_detection(
         # background is likeliest for nearly all anchors, and this is where the time is won.
         index = candidate.nonzero().squeeze(1)
         groups = label[index] if per_class else torch.zeros_like(index)
-        kept = index[_nms_in_groups(box[index], score[index], groups, nms_threshold)]
+        kept = index[nms_in_groups(box[index], score[index], groups, nms_threshold)]
         is_kept = torch.zeros_like(candidate).index_fill(0, kept, True)
         order = torch.cat((kept, (~is_kept).nonzero().squeeze(1)))
         unlikely = score < pos_threshold
@@ -153,8 +153,19 @@ def multibox_detection(
     return torch.stack(detections) if detections else boxes.new_zeros(0, num_anchors, 6)
 
 
-def _nms_in_groups(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
-    """Rows that survive `nms` among the boxes of their own group, by falling score."""
+def nms_in_groups(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
+    """Rows that survive `nms` among the boxes of their own group, by falling score over all groups.
+
+    Args:
+        boxes: (N, 4), corners in any one unit. N may be 0.
+        scores: (N,), no NaN.
+        groups: (N,) int64, usually classes.
+        iou_threshold: in [0, 1].
+    Returns:
+        (K,) int64.
+    Raises:
+        ValueError: as `nms`.
+    """
     survivors = [groups.new_zeros(0)]
     for group in groups.unique():
         rows = (groups == group).nonzero().squeeze(1)

@@ -10,16 +10,14 @@ from torch import Tensor
 from d2lhelpers import plot
 from d2lhelpers.anchors import offset_inverse
 from d2lhelpers.check import pictures
-from d2lhelpers.check.compare import number
+from d2lhelpers.check.compare import corners, number
 from d2lhelpers.check.pictures import ONE, QUIET, RIGHT, WRONG, Mark, Panel
 
+# Of rows and classes, by their number.
+COLOURS = (plot.BLUE, plot.ORANGE, plot.PURPLE, plot.SKY, plot.YELLOW)
 MANY_ANCHORS = 6  # more than that and only those that matter are drawn
 
 Drawing = tuple[Figure, str] | None
-
-
-def corners(box: Sequence[float]) -> str:
-    return f"({', '.join(number(float(value)) for value in box)})"
 
 
 def _anchor_and_box(
@@ -109,17 +107,22 @@ def draw_assignment(arguments: tuple, expected: Tensor, value: Any, index: tuple
     labels, anchors = arguments
     shown = range(len(anchors)) if len(anchors) <= MANY_ANCHORS else [index[0] if index else 0]
     answers = [("expected", expected)] + ([("yours", value)] if index else [])
-    colours = (plot.BLUE, plot.ORANGE, plot.PURPLE, plot.SKY, plot.YELLOW)
     real = (labels[:, 0] >= 0).nonzero()[:, 0].tolist()
     panels = []
     for name, answer in answers:
         marks = [
-            Mark(labels[row, 1:].tolist(), f"row {row}", colours[row % 5], fill=0.3, thin=True)
+            Mark(
+                labels[row, 1:].tolist(),
+                f"row {row}",
+                COLOURS[row % len(COLOURS)],
+                fill=0.3,
+                thin=True,
+            )
             for row in real
         ]
         for i in shown:
             row = int(answer[i])
-            colour = colours[row % 5] if row >= 0 else QUIET
+            colour = COLOURS[row % len(COLOURS)] if row >= 0 else QUIET
             marks.append(Mark(anchors[i].tolist(), f"anchor {i} → {row}", colour, dashed=True))
         title = (
             f"{name}: {answer.tolist()}"
@@ -162,9 +165,7 @@ def draw_suppression(
         marks = []
         for i, box in enumerate(boxes.tolist()):
             label = f"{i}: {scores[i]:.2g}" + (f", class {classes[i]}" if len(rest) > 1 else "")
-            colour = (plot.BLUE, plot.ORANGE, plot.PURPLE, plot.SKY, plot.YELLOW)[
-                int(classes[i]) % 5
-            ]
+            colour = COLOURS[int(classes[i]) % len(COLOURS)]
             if len(boxes) > MANY_ANCHORS and i not in disputed:
                 label = ""
             marks.append(

@@ -9,7 +9,7 @@ from torch import Tensor
 from d2lhelpers import boxes
 from d2lhelpers.check import pictures, solutions
 from d2lhelpers.check.cases import Case, Mistake, random_boxes, rows
-from d2lhelpers.check.compare import number
+from d2lhelpers.check.compare import corners, number
 from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.pictures import Mark, Panel
 
@@ -229,15 +229,11 @@ def _draw(
     )
     title = f"{result}\n{yours}" if yours else result
     alt = (
-        f"Two boxes drawn to scale: boxes1[{i}] = {_corners(one)} and boxes2[{j}] = {_corners(two)}. "
+        f"Two boxes drawn to scale: boxes1[{i}] = {corners(one)} and boxes2[{j}] = {corners(two)}. "
         f"They share an area of {number(shared)} and cover {number(union)} together. "
         f"{'; '.join(filter(None, (result, yours)))}."
     )
     return pictures.draw([Panel(marks, title, caption)]), alt
-
-
-def _corners(box: Tensor) -> str:
-    return f"({', '.join(f'{value:.4g}' for value in box.tolist())})"
 
 
 box_iou = Exercise(

@@ -53,13 +53,6 @@ def _per_class(
     return torch.cat(kept)
 
 
-def _per_class_reference(
-    boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float
-) -> Tensor:
-    kept = _per_class(boxes, scores, classes, iou_threshold)
-    return kept[scores[kept].argsort(descending=True)]
-
-
 def _only_across(boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
     order, kept = scores.argsort(descending=True), []
     while len(order) > 0:
@@ -84,7 +77,7 @@ nms_per_class = Exercise(
         "the boxes kept, int64, by falling score over all classes. You may call `nms` from `d2lhelpers`. N "
         "may be 0."
     ),
-    reference=_per_class_reference,
+    reference=detection.nms_in_groups,
     solution_function=solutions.my_nms_per_class,
     needs="import torch\n\nfrom d2lhelpers import nms",
     cases_function=_class_cases,
@@ -114,7 +107,7 @@ nms_per_class = Exercise(
             "Nearly: with no boxes the result is a float tensor, because `torch.tensor([])` does not know "
             "what it is to hold. Such a tensor cannot be used as an index. Give it a type: "
             "`dtype=torch.int64`.",
-            lambda *arguments: float_if_empty(_per_class_reference(*arguments))),
+            lambda *arguments: float_if_empty(detection.nms_in_groups(*arguments))),
         Mistake("best_of_class",
             "It looks like one box for each class. Several objects of a class may be there: only those that "
             "overlap a better one are dropped.",

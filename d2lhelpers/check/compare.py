@@ -1,5 +1,6 @@
 """Whether a learner's result is the right one, and if not, what is off, in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,11 @@ def number(value: float, other: float | None = None) -> str:
         short = f"{value:.4g}"
         return short if other is None or short != f"{other:.4g}" else f"{value:.9g}"
     return str(value)
+
+
+def corners(box: Sequence[float] | Tensor) -> str:
+    """A box in words: (0, 0, 2, 2)."""
+    return f"({', '.join(number(float(value)) for value in box)})"
 
 
 def literal(value: Any) -> str:

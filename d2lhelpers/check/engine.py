@@ -216,24 +216,23 @@ class Exercise:
             f"It got through {len(result.outcomes)} of {len(self.cases)} cases and was then at this one."
         )
         message += "" if result.stopped else STILL_RUNS
-        rows = tuple(
-            (name, literal(value))
-            for name, value in zip(self.parameters, case.arguments, strict=True)
-        )
+        rows = tuple(self._inputs(case))
         return self._verdict(
             "timeout", message, note=case.note, rows=rows, arguments=case.arguments
         )
+
+    def _inputs(self, case: Case) -> list[tuple[str, str]]:
+        return [
+            (name, literal(value))
+            for name, value in zip(self.parameters, case.arguments, strict=True)
+        ]
 
     def _failing(
         self, status: str, message: str, index: int, outcome: Outcome, found: Difference | None, summary: str,
         mistake: str | None = None,
     ) -> Verdict:  # fmt: skip
         case, expected = self.cases[index], self.expected[index]
-        rows = [
-            (name, literal(value))
-            for name, value in zip(self.parameters, case.arguments, strict=True)
-        ]
-        rows.append(("expected", literal(expected)))
+        rows = [*self._inputs(case), ("expected", literal(expected))]
         failure = outcome.failure
         rows.append(
             ("yours raises", failure.message) if failure else ("yours", literal(outcome.value))
