@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from d2lhelpers.notebooks import ROOT
+from d2lhelpers.files import ROOT
 
 PYTHON_VERSIONS = ((3, 11), (3, 14))  # oldest and newest, as in pyproject.toml
 MEMORY_NEEDED = 2.5  # GiB, the most that a chapter may take

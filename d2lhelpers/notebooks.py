@@ -19,8 +19,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from d2lhelpers import CLAIM_MIME
+from d2lhelpers.files import ROOT, write_bytes
 
-ROOT = Path(__file__).resolve().parent.parent
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 SOURCE_DATE_EPOCH = "1700000000"
 CELL_TIMEOUT = 300
@@ -140,17 +140,6 @@ def serialise(nb: NotebookNode) -> str:
 def write(nb: NotebookNode, path: Path) -> None:
     """Write `nb` to `path` in one piece: a reader sees the old file or the new one, never half of it."""
     write_bytes(serialise(nb).encode(), path)
-
-
-def write_bytes(content: bytes, path: Path) -> None:
-    """Write a file, and the folders it stands in, in one piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _MemoryMonitor(threading.Thread):

@@ -16,7 +16,8 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from d2lhelpers.notebooks import ROOT, Report, find_chapters, write_bytes
+from d2lhelpers.files import ROOT, write_bytes
+from d2lhelpers.notebooks import Report, find_chapters
 
 THUMBNAIL_WIDTH = 320
 TABLE_BEGIN, TABLE_END = "<!-- chapters:begin -->", "<!-- chapters:end -->"

@@ -15,7 +15,8 @@ import nbformat
 import pytest
 
 from d2lhelpers.doctor import INSTALL_CHROMIUM, find_chromium
-from d2lhelpers.notebooks import ROOT, find_chapters
+from d2lhelpers.files import ROOT
+from d2lhelpers.notebooks import find_chapters
 
 TOKEN = "only-on-loopback"
 START_TIMEOUT = 120  # seconds until JupyterLab, its page and the kernel are there

@@ -15,8 +15,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from d2lhelpers import CLAIM_MIME
+from d2lhelpers.files import ROOT
 from d2lhelpers.notebooks import (
-    ROOT,
     WIDGET_MIME,
     Report,
     execute,
