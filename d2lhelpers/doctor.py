@@ -107,7 +107,7 @@ def _widgets() -> Row:
 
 def _device() -> Row:
     try:
-        from d2lhelpers.lesson import best_device
+        from d2lhelpers.devices import best_device
 
         device = best_device()
     except (ImportError, RuntimeError) as problem:

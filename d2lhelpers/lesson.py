@@ -3,38 +3,21 @@
 import ast
 import base64
 import inspect
-import os
 import textwrap
 from collections.abc import Callable
 from html import escape
 from typing import Any, TypeVar
 
 import ipywidgets
-import torch
 from IPython.display import display
 from matplotlib.figure import Figure
 
 from d2lhelpers import CLAIM_MIME, plot
+from d2lhelpers.devices import best_device
 
-__all__ = ["best_device", "budget", "claim", "play", "show_source"]
+__all__ = ["budget", "claim", "play", "show_source"]
 
 Value = TypeVar("Value")
-
-
-def best_device() -> torch.device:
-    """The GPU when there is one, else the CPU.
-
-    Raises:
-        RuntimeError: there is no GPU and the environment variable D2LHELPERS_REQUIRE_GPU is 1, as on the machine
-            that proves that the course runs on a GPU; a silent run on the CPU would prove nothing.
-    """
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if os.environ.get("D2LHELPERS_REQUIRE_GPU") == "1":
-        raise RuntimeError(
-            "D2LHELPERS_REQUIRE_GPU is 1, but torch.cuda.is_available() is False; check the driver"
-        )
-    return torch.device("cpu")
 
 
 def budget(*, cpu: Value, gpu: Value) -> Value:

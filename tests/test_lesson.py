@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from d2lhelpers import CLAIM_MIME, lesson, plot
+from d2lhelpers import CLAIM_MIME, devices, lesson, plot
 
 
 def plain():
@@ -57,10 +57,10 @@ class TestDevice:
     def test_sizes_follow_the_device(self, monkeypatch):
         monkeypatch.delenv("D2LHELPERS_REQUIRE_GPU", raising=False)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        assert lesson.best_device() == torch.device("cpu")
+        assert devices.best_device() == torch.device("cpu")
         assert lesson.budget(cpu=3, gpu=30) == 3
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-        assert lesson.best_device() == torch.device("cuda")
+        assert devices.best_device() == torch.device("cuda")
         assert lesson.budget(cpu=3, gpu=30) == 30
 
     def test_a_missing_gpu_is_an_error_where_one_is_required(self, monkeypatch):
