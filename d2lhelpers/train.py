@@ -48,7 +48,8 @@ def train(
 
     Args:
         net: outputs (B, classes) or (B, classes, ...) logits; trained in place, left on the device in evaluation mode.
-        train_loader, test_loader: batches (inputs, targets), targets (B,) or (B, ...) int64; the last may be short.
+        train_loader, test_loader: batches (inputs, targets), the last may be short; targets (B,) or (B, ...) int64,
+            or (B, classes) float where labels are mixed: the largest part counts as right.
         loss: (outputs, targets) -> a value for each example or their mean; it is the mean that is minimised.
         optimizer: of the parameters to be trained.
         epochs: in all, those of a checkpoint included.
@@ -185,6 +186,8 @@ class _Run:
 def _sums(value: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
     """(3,): the batch's losses added up, its right answers, its examples."""
     number = len(targets)
+    if targets.is_floating_point():
+        targets = targets.argmax(dim=1)
     right = (outputs.argmax(dim=1) == targets).float().mean() * number
     return torch.stack([value.detach() * number, right, right.new_tensor(number)])
 

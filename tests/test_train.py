@@ -117,6 +117,13 @@ class TestLoop:
         right = (net.cpu()(images).argmax(1) == maps).float().mean()
         assert history.test_accuracy == pytest.approx([right.item()])
 
+    def test_mixed_labels_count_for_their_largest_part(self):
+        data = examples(20)
+        shares = nn.functional.one_hot(data.tensors[1], 2) * 0.6 + 0.2
+        net = without_batch_norm()
+        mixed = fit(net, 1, data=TensorDataset(data.tensors[0], shares), rate=0.0)
+        assert mixed.test_accuracy == fit(net, 1, data=data, rate=0.0).test_accuracy
+
     def test_the_seed_decides_the_order_of_the_batches(self):
         nets = [small_net() for _ in range(3)]
         for net, seed in zip(nets, (1, 1, 2), strict=True):

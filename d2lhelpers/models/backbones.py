@@ -37,9 +37,9 @@ class Standardise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, height, width), uint8 or float in [0, 1] -> float of the same shape."""
-        if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype) / 255
-        return (images - self.mean) / self.std
+        largest = 255 if images.dtype == torch.uint8 else 1
+        # (x / largest - mean) / std in one pass over the pixels
+        return torch.addcmul(-self.mean / self.std, images, 1 / (largest * self.std))
 
 
 class ResidualBlock(nn.Module):
