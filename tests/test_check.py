@@ -45,6 +45,10 @@ PROMISED = {
     "flat_to_pair": {"float_division", "swapped"},
     "nms": {"not_sorted", "comparison_flipped", "suppressed_suppress", "sorted_positions", "threshold_inclusive"},
     "nms_per_class": {"across_classes", "grouped"},
+    "flip_boxes": {"not_exchanged", "minus_one", "upside_down"},
+    "adjust_contrast": {"brightness", "saturation", "each_channel", "swapped", "not_clamped"},
+    "cutmix": {"labels_unchanged", "swapped", "sides", "rows_for_columns"},
+    "crop_boxes": {"upside_down_scale", "scaled_first", "not_moved", "not_clamped"},
 }  # fmt: skip
 
 

@@ -5,8 +5,10 @@ Each has `.hint()`, `.hint(2)`, `.hint(3)` and `.solution()`.
 
 from d2lhelpers.check.anchors import anchor_size
 from d2lhelpers.check.assignment import assign_labels
+from d2lhelpers.check.augmentation import adjust_contrast, cutmix, flip_boxes
 from d2lhelpers.check.boxes import box_iou
 from d2lhelpers.check.class_suppression import nms_per_class
+from d2lhelpers.check.crop_boxes import crop_boxes
 from d2lhelpers.check.decoding import offset_inverse
 from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.flat_index import flat_to_pair
@@ -18,10 +20,14 @@ __all__ = [
     "Exercise",
     "Page",
     "Verdict",
+    "adjust_contrast",
     "anchor_size",
     "assign_labels",
     "box_iou",
+    "crop_boxes",
+    "cutmix",
     "flat_to_pair",
+    "flip_boxes",
     "nms",
     "nms_per_class",
     "offset_boxes",
