@@ -38,7 +38,7 @@ class History:
 
     Attributes:
         train_loss, train_accuracy: means over the epoch's examples, measured while the weights were moving.
-        test_loss, test_accuracy: over the test set, after the epoch.
+        test_loss, test_accuracy: over the test set, after the epoch; empty where there was none.
         seconds: spent in training; the evaluation is not counted.
         examples: that the epoch trained on.
         device: where, and in which precision.
@@ -62,12 +62,13 @@ class History:
         """Over all epochs; 0 before the first is done."""
         return sum(self.examples) / sum(self.seconds) if self.epochs else 0.0
 
-    def append(self, trained: Means, tested: Means, seconds: float) -> None:
+    def append(self, trained: Means, tested: Means | None, seconds: float) -> None:
         """Another epoch is done."""
         self.train_loss.append(trained.loss)
         self.train_accuracy.append(trained.accuracy)
-        self.test_loss.append(tested.loss)
-        self.test_accuracy.append(tested.accuracy)
+        if tested is not None:
+            self.test_loss.append(tested.loss)
+            self.test_accuracy.append(tested.accuracy)
         self.seconds.append(seconds)
         self.examples.append(trained.examples)
 
@@ -82,9 +83,10 @@ class History:
     def __str__(self) -> str:
         if not self.epochs:
             return "no epoch is done yet"
+        tested = f" and {self.test_accuracy[-1]:.3f} on the test set" if self.test_accuracy else ""
         return (
-            f"epoch {self.epochs}: loss {self.train_loss[-1]:.3f}, accuracy {self.train_accuracy[-1]:.3f} in training "
-            f"and {self.test_accuracy[-1]:.3f} on the test set; {self.images_per_second:,.0f} images/s on {self.device}"
+            f"epoch {self.epochs}: loss {self.train_loss[-1]:.3f}, accuracy {self.train_accuracy[-1]:.3f} in training"
+            f"{tested}; {self.images_per_second:,.0f} images/s on {self.device}"
         )
 
     def plot(self) -> Figure:
@@ -93,9 +95,8 @@ class History:
         epochs = range(1, self.epochs + 1)
         for ax, quantity in zip(axes, ("loss", "accuracy"), strict=True):
             for split, style in (("train", "o--"), ("test", "o-")):
-                ax.plot(
-                    epochs, getattr(self, f"{split}_{quantity}"), style, markersize=3, label=split
-                )
+                if values := getattr(self, f"{split}_{quantity}"):
+                    ax.plot(epochs, values, style, markersize=3, label=split)
             ax.set(xlabel="epoch", ylabel=quantity)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[1].legend(loc="lower right")
@@ -103,9 +104,11 @@ class History:
 
     def in_words(self) -> str:
         """What `plot` shows, for those who cannot see it."""
+        split = "test" if self.test_accuracy else "train"
+        accuracy = getattr(self, f"{split}_accuracy")[-1]
         return (
             f"Loss and accuracy over {self.epochs} epochs. Training loss ends at {self.train_loss[-1]:.2f}, "
-            f"test accuracy at {self.test_accuracy[-1]:.2f}."
+            f"{split} accuracy at {accuracy:.2f}."
         )
 
 

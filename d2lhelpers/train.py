@@ -28,7 +28,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def train(
     net: nn.Module,
     train_loader: DataLoader,
-    test_loader: DataLoader,
+    test_loader: DataLoader | None,
     loss: Loss,
     optimizer: Optimizer,
     epochs: int,
@@ -49,7 +49,8 @@ def train(
     Args:
         net: outputs (B, classes) or (B, classes, ...) logits; trained in place, left on the device in evaluation mode.
         train_loader, test_loader: batches (inputs, targets), the last may be short; targets (B,) or (B, ...) int64,
-            or (B, classes) float where labels are mixed: the largest part counts as right.
+            or (B, classes) float where labels are mixed: the largest part counts as right. None to test on leaves
+            the history without tests, and saves their time.
         loss: (outputs, targets) -> a value for each example or their mean; it is the mean that is minimised.
         optimizer: of the parameters to be trained.
         epochs: in all, those of a checkpoint included.
@@ -65,7 +66,7 @@ def train(
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     for name, loader in (("train_loader", train_loader), ("test_loader", test_loader)):
-        if len(loader) == 0:
+        if loader is not None and len(loader) == 0:
             raise ValueError(
                 f"{name} has no batches: is its dataset empty, or smaller than a batch?"
             )
@@ -100,7 +101,8 @@ def train(
             start = time.perf_counter()
             trained = run.train_epoch(train_loader, history.epochs, progress)
             seconds = time.perf_counter() - start
-            history.append(trained, run.evaluate(test_loader), seconds)
+            tested = None if test_loader is None else run.evaluate(test_loader)
+            history.append(trained, tested, seconds)
             if checkpoint is not None:
                 _keep(accelerator, checkpoint / f"epoch-{history.epochs:04d}")
             progress.epoch()

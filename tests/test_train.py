@@ -141,6 +141,17 @@ class TestLoop:
         )  # fmt: skip
         assert optimizer.param_groups[0]["lr"] == 0.5**8
 
+    def test_without_a_test_set_nothing_is_tested(self):
+        net = small_net()
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        history = train(
+            net, DataLoader(examples(), 16), None, nn.CrossEntropyLoss(), optimizer, 2, show=False
+        )
+        assert (history.epochs, history.test_loss, history.test_accuracy) == (2, [], [])
+        assert "test" not in str(history)
+        assert "train accuracy" in history.in_words()
+        assert [len(ax.lines) for ax in history.plot().axes] == [1, 1]
+
     def test_frozen_batch_norm_keeps_its_statistics(self):
         net = small_net()
         net[1].requires_grad_(False)
