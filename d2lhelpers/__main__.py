@@ -1,8 +1,9 @@
-"""The course's commands: `python -m d2lhelpers doctor | run | normalise`."""
+"""The course's commands: `python -m d2lhelpers doctor | fetch | run | train | normalise`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from d2lhelpers import doctor
+from d2lhelpers import datasets, doctor
+from d2lhelpers.datasets.registry import REGISTRY
 from d2lhelpers.notebooks import Report, execute, find_chapters, normalise, serialise, write
 from d2lhelpers.record import record
 
@@ -32,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.set_defaults(function=lambda _: _doctor())
 
+    command = commands.add_parser(
+        "fetch", help="download the full tier: real datasets and torchvision's weights"
+    )
+    command.add_argument("names", nargs="+", choices=[*REGISTRY, "all"], metavar="NAME|all")
+    command.set_defaults(function=lambda given: _fetch(given.names))
+
     command = commands.add_parser("run", help="run chapters from top to bottom and say how it went")
     command.add_argument(
         "chapters", nargs="*", metavar="CHAPTER", help="number or part of a name; else all"
@@ -43,6 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--record", action="store_true", help="keep times, thumbnails and README's table"
     )
     command.set_defaults(function=lambda given: _run(given.paths, given.write, given.record))
+
+    command = commands.add_parser("train", help="train shipped weights again, in data/weights")
+    command.add_argument("name", metavar="NAME", help="s32")
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="holds train/ and test/ with a folder of pictures for each class; else CIFAR-10, as fetched",
+    )
+    command.add_argument(
+        "--title", help="what to call the data in the file; else the folder's name"
+    )
+    command.add_argument("--epochs", type=int, help="in place of the recipe's")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(function=_train)
 
     command = commands.add_parser(
         "normalise", help="rewrite notebooks so that git sees only what matters"
@@ -65,7 +88,24 @@ def _doctor() -> int:
     return int(any(row.needed and not row.present for row in rows))
 
 
+def _fetch(names: Sequence[str]) -> int:
+    exit_code = 0
+    for name in REGISTRY if "all" in names else names:
+        try:
+            print(f"{name}: in {datasets.fetch(name)}")
+        except datasets.FetchError as problem:
+            print(problem, file=sys.stderr)
+            exit_code = 1
+        except KeyboardInterrupt:
+            print(f"{name}: stopped; the same command goes on from here", file=sys.stderr)
+            return 130
+    return exit_code
+
+
 def _run(paths: Sequence[Path], keep_outputs: bool, keep_record: bool) -> int:
+    if keep_outputs or keep_record:
+        # what is kept must come out the same on every machine, whatever has been fetched there
+        os.environ["D2LHELPERS_DATA"] = "mini"
     runs: list[tuple[NotebookNode, Report]] = []
     for path in paths:
         with tqdm(desc=path.stem, unit="cell") as bar:
@@ -85,6 +125,20 @@ def _run(paths: Sequence[Path], keep_outputs: bool, keep_record: bool) -> int:
         print(f"\n{report.error}\n")
     print(_table([report for _, report in runs]))
     return int(bool(failed))
+
+
+def _train(given: argparse.Namespace) -> int:
+    # not at the top: the other commands have no need of torch
+    from d2lhelpers.recipes import read_data, train_weights
+
+    try:
+        data = read_data(given.data, given.title)
+        path, history = train_weights(given.name, data, given.epochs, given.seed)
+    except (FileNotFoundError, ValueError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print(f"{history}\n{path} ({path.stat().st_size / 1000:.0f} kB)")
+    return 0
 
 
 def _table(reports: Sequence[Report]) -> str:

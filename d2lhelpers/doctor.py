@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from d2lhelpers.datasets.registry import REGISTRY, Source
+from d2lhelpers.datasets.store import contents
 from d2lhelpers.files import ROOT
 
 PYTHON_VERSIONS = ((3, 11), (3, 14))  # oldest and newest, as in pyproject.toml
@@ -23,7 +25,7 @@ INSTALL_CHROMIUM = "`apt-get install chromium`, or `uv run playwright install --
 # the pictures that come with scikit-image, so that no chapter has to download one
 PHOTOGRAPHS = (
     "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png", "ihc.png",
-    "hubble_deep_field.jpg", "lfw_subset.npy", "motorcycle_left.png", "motorcycle_right.png", "retina.jpg",
+    "hubble_deep_field.jpg", "lfw_subset.npy", "moon.png", "motorcycle_left.png", "retina.jpg",
     "rocket.jpg",
 )  # fmt: skip
 
@@ -41,7 +43,7 @@ class Row:
 
     def __str__(self) -> str:
         mark = "ok" if self.present else "missing" if self.needed else "absent"
-        return f"{mark:8} {self.name:12} {self.found if self.present else f'{self.found} -> {self.advice}'}"
+        return f"{mark:8} {self.name:17} {self.found if self.present else f'{self.found} -> {self.advice}'}"
 
 
 def examine() -> list[Row]:
@@ -55,6 +57,7 @@ def examine() -> list[Row]:
         _memory(),
         _photographs(),
         _weights(ROOT / "data" / "weights"),
+        *(_source(source) for source in REGISTRY.values()),
         _chromium(),
     ]
 
@@ -151,6 +154,13 @@ def _weights(folder: Path) -> Row:
     found = ", ".join(f"{path.name} ({path.stat().st_size / 2**20:.1f} MiB)" for path in files)
     advice = "`git pull`: a chapter that needs weights brings them along in data/weights"
     return Row("weights", bool(files), found or "none", advice, needed=False)
+
+
+def _source(source: Source) -> Row:
+    present = contents(source).exists()
+    found = f"{'fetched' if present else 'not fetched'} ({source.megabytes})"
+    advice = f"the mini tier serves; for the full one `python -m d2lhelpers fetch {source.name}`"
+    return Row(source.name, present, found, advice, needed=False)
 
 
 def _chromium() -> Row:

@@ -1,4 +1,4 @@
-"""The commands `doctor`, `run` and `normalise`."""
+"""The commands `doctor`, `run` and `normalise`; `fetch` has tests of its own."""
 
 import os
 import subprocess
@@ -12,7 +12,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import d2lhelpers.__main__ as command_line
 from d2lhelpers import CLAIM_MIME, doctor
 from d2lhelpers.__main__ import main
-from d2lhelpers.notebooks import find_chapters, normalise, write
+from d2lhelpers.datasets.registry import REGISTRY
+from d2lhelpers.notebooks import Report, find_chapters, normalise, write
 from d2lhelpers.record import TABLE_BEGIN, TABLE_END, record
 
 
@@ -41,7 +42,7 @@ def test_doctor_says_what_is_here(capsys):
     rows = {line[9:].split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert list(rows) == [
         "Python", "torch", "torchvision", "d2l", "jupyterlab", "ipywidgets", "widgets", "device", "threads",
-        "memory", "photographs", "weights", "Chromium",
+        "memory", "photographs", "weights", *REGISTRY, "Chromium",
     ]  # fmt: skip
     assert version("torch") in rows["torch"]
     assert rows["photographs"].startswith("ok")
@@ -67,7 +68,7 @@ def test_doctor_can_say_that_torch_is_broken(tmp_path):
         env=os.environ | {"PYTHONPATH": path},
     )
     assert done.returncode == 1
-    assert "missing  torch        ImportError: libtorch is gone -> `uv sync`" in done.stdout
+    assert "missing  torch             ImportError: libtorch is gone -> `uv sync`" in done.stdout
     assert done.stderr == ""
 
 
@@ -119,6 +120,17 @@ def test_doctor_lists_weights(tmp_path):
     assert row.found == "s32.safetensors (1.0 MiB)"
 
 
+def test_doctor_says_what_is_fetched_and_how_to_fetch(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("D2LHELPERS_HOME", str(tmp_path))
+    (tmp_path / "downloads/voc2012/VOCdevkit/VOC2012").mkdir(parents=True)
+    main(["doctor"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "ok       voc2012           fetched (2,000 MB)" in lines
+    (row,) = (line for line in lines if line.startswith("absent   vgg19 "))
+    assert "not fetched (575 MB) -> " in row
+    assert "`python -m d2lhelpers fetch vgg19`" in row
+
+
 def test_chromium_is_found_on_the_path_or_with_playwright(monkeypatch, tmp_path):
     chromium = tmp_path / "chromium-browser"
     chromium.write_text("#!/bin/sh\n")
@@ -161,6 +173,22 @@ def test_run_writes_what_succeeded_and_only_that(course, capsys):
     first = good.read_bytes()
     assert main(["run", "1", "--write"]) == 0
     assert good.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [([], "full"), (["--write"], "mini"), (["--record"], "mini")]
+)
+def test_what_is_kept_is_of_the_mini_tier(course, monkeypatch, options, expected):
+    monkeypatch.setenv("D2LHELPERS_DATA", "full")
+    seen = []
+
+    def execute(path, on_cell):
+        seen.append(os.environ["D2LHELPERS_DATA"])
+        return nbformat.read(path, as_version=4), Report(path.stem, 1.0, 0, 0, 0)
+
+    monkeypatch.setattr(command_line, "execute", execute)
+    assert main(["run", "1", *options]) == 0
+    assert seen == [expected]
 
 
 def test_run_refuses_an_unknown_chapter(course, capsys):

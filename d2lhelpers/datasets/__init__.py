@@ -1,0 +1,15 @@
+"""The course's datasets: where they come from, which tier is here, and readers for them."""
+
+import lazy_loader
+
+# Loaded when first used: `doctor` asks what is fetched, and must be able to when torch is broken.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "download": ["FetchError"],
+        "labelled": ["Split", "load"],
+        "pictures": ["Pictures", "loader"],
+        "registry": ["REGISTRY", "Source"],
+        "tiers": ["fetch", "folder", "is_fetched", "tier", "weights"],
+    },
+)
