@@ -220,8 +220,10 @@ def test_the_mini_tier_is_drawn_on_backgrounds_of_its_part(small, tmp_path, monk
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_crop_holds_all_of_the_last_object(seed):
-    scene = render(seed, 96, [Thing("mug"), Thing("banana")], Setting(sizes=(0.2, 0.9)))
+@pytest.mark.parametrize("size", [0.2, 0.5, 0.95])
+def test_a_crop_holds_all_of_the_last_object(seed, size):
+    large = Thing("banana", size=size, angle=0)
+    scene = render(seed, 96, [Thing("mug"), large], Setting(sizes=(0.2, 0.5), occlusion=0.6))
     x1, y1, x2, y2 = mini.crop_around(scene, Dice(seed), least=64)
     assert 0 <= x1 <= scene.boxes[-1][0]
     assert 0 <= y1 <= scene.boxes[-1][1]
