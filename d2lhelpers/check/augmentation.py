@@ -90,9 +90,11 @@ def my_adjust_contrast(image, factor):
 
 def _contrast_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(4)
-    ramp = torch.linspace(0.2, 0.8, 4).view(1, 1, 4).expand(3, 2, 4).contiguous()
-    colourful = torch.rand(3, 5, 7, generator=generator)
-    reddish = colourful * torch.tensor([1, 0.5, 0.2]).view(3, 1, 1)
+    ramp = (
+        torch.linspace(0.2, 0.8, 4, dtype=torch.float32).view(1, 1, 4).expand(3, 2, 4).contiguous()
+    )
+    colourful = torch.rand(3, 5, 7, generator=generator, dtype=torch.float32)
+    reddish = colourful * torch.tensor([1, 0.5, 0.2], dtype=torch.float32).view(3, 1, 1)
     return [
         Case("a grey ramp, factor 0.5", (ramp, 0.5)),
         Case("a grey ramp, factor 1: nothing changes", (ramp, 1.0)),
@@ -175,13 +177,18 @@ def my_cutmix(images, labels, box):
 
 
 def _one_hot(*labels: int, classes: int) -> Tensor:
-    return torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
+    return torch.nn.functional.one_hot(torch.tensor(labels), classes).to(torch.float32)
 
 
 def _cutmix_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(5)
-    plain = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 4, 4).contiguous()
-    three = torch.rand(3, 3, 5, 8, generator=generator)
+    plain = (
+        torch.tensor([0.0, 1.0], dtype=torch.float32)
+        .view(2, 1, 1, 1)
+        .expand(2, 1, 4, 4)
+        .contiguous()
+    )
+    three = torch.rand(3, 3, 5, 8, generator=generator, dtype=torch.float32)
     return [
         Case("two pictures, black and white, the upper left quarter", (plain, _one_hot(0, 1, classes=2), (0, 0, 2, 2))),
         Case("the same, a box that is wider than high", (plain, _one_hot(0, 1, classes=2), (1, 2, 4, 3))),
