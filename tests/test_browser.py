@@ -1,5 +1,7 @@
 """A chapter as a student meets it: JupyterLab started by README's command and driven in a real browser."""
 
+import json
+import math
 import os
 import shutil
 import socket
@@ -188,6 +190,8 @@ def study(path: Path, chromium: str, folder: Path) -> None:
 
 def test_a_chapter_in_the_browser(chromium, tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")  # JupyterLab saves what it opens
-    chapter = next(filter(has_slider, find_chapters(root=tmp_path)), None)
-    assert chapter, "no chapter has a slider"
+    recorded = json.loads((ROOT / "data" / "results" / "chapters.json").read_text())
+    chapters = [path for path in find_chapters(root=tmp_path) if has_slider(path)]
+    # nbval runs them all anyway, so here the quickest will do; one that was never timed comes last
+    chapter = min(chapters, key=lambda path: recorded.get(path.stem, {}).get("seconds", math.inf))
     study(chapter, chromium, tmp_path)
