@@ -49,6 +49,12 @@ PROMISED = {
     "adjust_contrast": {"brightness", "saturation", "each_channel", "swapped", "not_clamped"},
     "cutmix": {"labels_unchanged", "swapped", "sides", "rows_for_columns"},
     "crop_boxes": {"upside_down_scale", "scaled_first", "not_moved", "not_clamped"},
+    "learning_rates": {"exchanged", "weight_only", "anywhere", "one_rate"},
+    "trained_parameters": {"one_too_many", "prefix", "as_text", "no_head"},
+    "transplant_head": {"negative_index", "zeros", "no_bias", "off_by_one", "wrong_axis"},
+    "accuracy_per_class": {"precision", "share_of_all", "overall", "zero_for_none"},
+    "standardise": {"no_255", "variance", "own_statistics", "precedence"},
+    "frozen_batchnorm": {"batch_statistics", "picture_statistics", "no_root", "no_affine"},
 }  # fmt: skip
 
 

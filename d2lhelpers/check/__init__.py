@@ -14,12 +14,16 @@ from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.flat_index import flat_to_pair
 from d2lhelpers.check.offsets import offset_boxes
 from d2lhelpers.check.suppression import nms
+from d2lhelpers.check.transfer import learning_rates, trained_parameters
+from d2lhelpers.check.transfer_heads import accuracy_per_class, transplant_head
+from d2lhelpers.check.transfer_inputs import frozen_batchnorm, standardise
 from d2lhelpers.check.verdict import Page, Verdict
 
 __all__ = [
     "Exercise",
     "Page",
     "Verdict",
+    "accuracy_per_class",
     "adjust_contrast",
     "anchor_size",
     "assign_labels",
@@ -28,8 +32,13 @@ __all__ = [
     "cutmix",
     "flat_to_pair",
     "flip_boxes",
+    "frozen_batchnorm",
+    "learning_rates",
     "nms",
     "nms_per_class",
     "offset_boxes",
     "offset_inverse",
+    "standardise",
+    "trained_parameters",
+    "transplant_head",
 ]
