@@ -40,8 +40,14 @@ def rows(*values: Sequence[float], columns: int = 4) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(-1, columns)
 
 
-def scores_of(*values: float) -> Tensor:
+def floats(*values: float) -> Tensor:
+    """(N,) float32, whatever the default dtype is."""
     return torch.tensor(values, dtype=torch.float32)
+
+
+def integers(*values: int) -> Tensor:
+    """(N,) int64."""
+    return torch.tensor(values, dtype=torch.int64)
 
 
 def distinct_scores(num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:

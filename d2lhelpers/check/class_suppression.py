@@ -7,7 +7,7 @@ from d2lhelpers import detection
 from d2lhelpers.boxes import pairwise_iou
 from d2lhelpers.check import anchor_pictures as drawn
 from d2lhelpers.check import solutions
-from d2lhelpers.check.cases import Case, Mistake, distinct_scores, random_boxes, rows, scores_of
+from d2lhelpers.check.cases import Case, Mistake, distinct_scores, floats, random_boxes, rows
 from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.suppression import float_if_empty
 
@@ -20,14 +20,14 @@ def _class_cases() -> list[Case]:
     classes = lambda *values: torch.tensor(values, dtype=torch.int64)  # noqa: E731
     four = rows((0, 0, 40, 40), (10, 0, 50, 40), (80, 0, 120, 40), (80, 10, 120, 50))
     cases = [
-        Case("two boxes with an IoU of 0.6, of one class", (pair, scores_of(0.9, 0.7), classes(1, 1), 0.5)),
-        Case("two boxes with an IoU of 0.6, of two classes", (pair, scores_of(0.9, 0.7), classes(0, 1), 0.5)),
+        Case("two boxes with an IoU of 0.6, of one class", (pair, floats(0.9, 0.7), classes(1, 1), 0.5)),
+        Case("two boxes with an IoU of 0.6, of two classes", (pair, floats(0.9, 0.7), classes(0, 1), 0.5)),
         Case("two boxes far apart, the better one of the higher class",
-             (rows((0, 0, 40, 40), (60, 0, 100, 40)), scores_of(0.6, 0.9), classes(0, 1), 0.5)),
+             (rows((0, 0, 40, 40), (60, 0, 100, 40)), floats(0.6, 0.9), classes(0, 1), 0.5)),
         Case("three classes, in no order",
-             (four, scores_of(0.5, 0.7, 0.6, 0.9), classes(2, 0, 0, 2), 0.5)),
-        Case("four boxes, two classes", (four, scores_of(0.8, 0.9, 0.7, 0.6), classes(1, 1, 0, 1), 0.5)),
-        Case("no boxes", (rows(), scores_of(), classes(), 0.5), edge=True),
+             (four, floats(0.5, 0.7, 0.6, 0.9), classes(2, 0, 0, 2), 0.5)),
+        Case("four boxes, two classes", (four, floats(0.8, 0.9, 0.7, 0.6), classes(1, 1, 0, 1), 0.5)),
+        Case("no boxes", (rows(), floats(), classes(), 0.5), edge=True),
     ]  # fmt: skip
     for num, num_classes, dtype in (
         (8, 2, torch.float32),

@@ -7,7 +7,7 @@ from d2lhelpers import detection
 from d2lhelpers.boxes import pairwise_iou
 from d2lhelpers.check import anchor_pictures as drawn
 from d2lhelpers.check import solutions
-from d2lhelpers.check.cases import Case, Mistake, distinct_scores, random_boxes, rows, scores_of
+from d2lhelpers.check.cases import Case, Mistake, distinct_scores, floats, random_boxes, rows
 from d2lhelpers.check.engine import Exercise
 
 __all__ = ["nms"]
@@ -17,20 +17,20 @@ def _nms_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(12)
     chain = rows((0, 0, 4, 4), (2, 0, 6, 4), (4, 0, 8, 4))
     cases = [
-        Case("one box", (rows((0, 0, 4, 4)), scores_of(0.9), 0.5)),
+        Case("one box", (rows((0, 0, 4, 4)), floats(0.9), 0.5)),
         Case("two boxes far apart, the better one second",
-             (rows((0, 0, 2, 2), (4, 4, 6, 6)), scores_of(0.6, 0.9), 0.5)),
+             (rows((0, 0, 2, 2), (4, 4, 6, 6)), floats(0.6, 0.9), 0.5)),
         Case("two boxes with an IoU of 0.6, the better one second",
-             (rows((0, 0, 4, 4), (1, 0, 5, 4)), scores_of(0.7, 0.9), 0.5)),
-        Case("an IoU of exactly the threshold", (rows((0, 0, 2, 2), (0, 0, 2, 1)), scores_of(0.9, 0.8), 0.5)),
+             (rows((0, 0, 4, 4), (1, 0, 5, 4)), floats(0.7, 0.9), 0.5)),
+        Case("an IoU of exactly the threshold", (rows((0, 0, 2, 2), (0, 0, 2, 1)), floats(0.9, 0.8), 0.5)),
         Case("a little overlap, below the threshold",
-             (rows((0, 0, 2, 2), (1, 1, 3, 3)), scores_of(0.9, 0.2), 0.5)),
+             (rows((0, 0, 2, 2), (1, 1, 3, 3)), floats(0.9, 0.2), 0.5)),
         Case("a chain: the first overlaps the second, and the second the third",
-             (chain, scores_of(0.9, 0.8, 0.7), 0.2)),
+             (chain, floats(0.9, 0.8, 0.7), 0.2)),
         Case("two groups, in no order",
              (rows((6, 1, 9, 5), (0, 0, 4, 4), (6, 0, 9, 4), (0, 1, 4, 5)),
-              scores_of(0.5, 0.6, 0.8, 0.9), 0.4)),
-        Case("no boxes", (rows(), scores_of(), 0.5), edge=True),
+              floats(0.5, 0.6, 0.8, 0.9), 0.4)),
+        Case("no boxes", (rows(), floats(), 0.5), edge=True),
     ]  # fmt: skip
     for num, threshold, dtype in (
         (8, 0.3, torch.float32),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from d2lhelpers.check.cases import Case, Mistake
+from d2lhelpers.check.cases import Case, Mistake, floats, integers, rows
 from d2lhelpers.check.engine import Exercise
 
 __all__ = ["accuracy_per_class", "transplant_head"]
@@ -53,25 +53,23 @@ def _mean_of_others(weight: Tensor, bias: Tensor, rows: Tensor) -> tuple[Tensor,
 
 def _head_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(21)
-    whole = lambda *values: torch.tensor(values, dtype=torch.int64)  # noqa: E731
-    real = lambda *values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
-    weight, bias = real((1, 0), (0, 2), (5, 1)), real(0.5, -1, 2)
+    weight, bias = rows((1, 0), (0, 2), (5, 1), columns=2), floats(0.5, -1, 2)
     cases = [
-        Case("two classes that the source has", (weight, bias, whole(0, 1))),
-        Case("the same two the other way round", (weight, bias, whole(1, 0))),
-        Case("the source's class 1, and a new class", (weight, bias, whole(1, -1))),
-        Case("a new class, then the source's class 0", (weight, bias, whole(-1, 0))),
-        Case("three new classes", (weight, bias, whole(-1, -1, -1))),
+        Case("two classes that the source has", (weight, bias, integers(0, 1))),
+        Case("the same two the other way round", (weight, bias, integers(1, 0))),
+        Case("the source's class 1, and a new class", (weight, bias, integers(1, -1))),
+        Case("a new class, then the source's class 0", (weight, bias, integers(-1, 0))),
+        Case("three new classes", (weight, bias, integers(-1, -1, -1))),
     ]
-    for classes, features, rows in ((10, 4, (1, -1)), (6, 6, (3, -1, 0, 5)), (7, 9, (2, 2, -1))):
+    for classes, features, kept in ((10, 4, (1, -1)), (6, 6, (3, -1, 0, 5)), (7, 9, (2, 2, -1))):
         arguments = (
             torch.randn(classes, features, generator=generator, dtype=torch.float32),
             torch.randn(classes, generator=generator, dtype=torch.float32),
-            whole(*rows),
+            integers(*kept),
         )
         cases.append(
             Case(
-                f"a head of {classes} classes on {features} features, made into one of {len(rows)}",
+                f"a head of {classes} classes on {features} features, made into one of {len(kept)}",
                 arguments,
             )
         )
@@ -173,20 +171,20 @@ def _overall(outputs: Tensor, labels: Tensor) -> Tensor:
 
 def _accuracy_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(22)
-    real = lambda *values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
-    whole = lambda *values: torch.tensor(values, dtype=torch.int64)  # noqa: E731
-    four = real((2, 0), (3, 1), (0, 1), (4, 0))
+    four = rows((2, 0), (3, 1), (0, 1), (4, 0), columns=2)
     cases = [
-        Case("four pictures of two classes, one of them wrong", (four, whole(0, 0, 1, 1))),
-        Case("three of one class, one of the other", (four, whole(1, 1, 1, 0))),
+        Case("four pictures of two classes, one of them wrong", (four, integers(0, 0, 1, 1))),
+        Case("three of one class, one of the other", (four, integers(1, 1, 1, 0))),
         Case(
             "three classes, logits below 0",
             (
-                real((-1, -2, -3), (-5, -1, -4), (-2, -9, -1), (-1, -3, -2), (-3, -4, -2)),
-                whole(0, 1, 2, 1, 2),
+                rows(
+                    (-1, -2, -3), (-5, -1, -4), (-2, -9, -1), (-1, -3, -2), (-3, -4, -2), columns=3
+                ),
+                integers(0, 1, 2, 1, 2),
             ),
         ),
-        Case("a class without pictures: NaN", (four, whole(0, 0, 0, 0)), True),
+        Case("a class without pictures: NaN", (four, integers(0, 0, 0, 0)), edge=True),
     ]
     for num, classes in ((30, 4), (200, 10)):
         labels = torch.randint(classes, (num,), generator=generator)

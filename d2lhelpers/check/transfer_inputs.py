@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from d2lhelpers.check.cases import Case, Mistake
+from d2lhelpers.check.cases import Case, Mistake, floats
 from d2lhelpers.check.engine import Exercise
 
 __all__ = ["frozen_batchnorm", "standardise"]
@@ -31,10 +31,9 @@ def _own_statistics(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def _standardise_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(23)
     pixel = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
-    real = lambda *values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
-    imagenet = real(0.485, 0.456, 0.406), real(0.229, 0.224, 0.225)
+    imagenet = floats(0.485, 0.456, 0.406), floats(0.229, 0.224, 0.225)
     cases = [
-        Case("one pixel", (pixel, real(0.5, 0.5, 0.5), real(0.5, 0.5, 0.5))),
+        Case("one pixel", (pixel, floats(0.5, 0.5, 0.5), floats(0.5, 0.5, 0.5))),
         Case("one pixel, channels of their own", (pixel, *imagenet)),
     ]
     for batch, height, width in ((1, 2, 2), (2, 3, 3), (3, 5, 4)):
@@ -130,12 +129,11 @@ def _picture_statistics(
 
 def _batchnorm_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(24)
-    real = lambda *values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
-    x = real(1, 3, 5, 7).view(2, 1, 1, 2)
+    x = floats(1, 3, 5, 7).view(2, 1, 1, 2)
     cases = [
-        Case("two pictures of one channel", (x, real(2), real(4), real(1), real(0))),
-        Case("the same with a weight and a bias", (x, real(2), real(4), real(3), real(-1))),
-        Case("a picture alone", (x[:1], real(2), real(4), real(1), real(0))),
+        Case("two pictures of one channel", (x, floats(2), floats(4), floats(1), floats(0))),
+        Case("the same with a weight and a bias", (x, floats(2), floats(4), floats(3), floats(-1))),
+        Case("a picture alone", (x[:1], floats(2), floats(4), floats(1), floats(0))),
     ]
     for batch, channels, height, width in ((1, 2, 3, 3), (4, 3, 2, 5), (2, 5, 5, 5)):
         x = torch.randn(batch, channels, height, width, generator=generator, dtype=torch.float32)
