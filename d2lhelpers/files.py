@@ -54,15 +54,24 @@ def in_one_piece(path: Path) -> Iterator[Path]:
         if not (temporary.is_dir() and path.is_dir()):
             os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes of this machine out of `path` for the block; they wait. The lock of a dead one is free."""
+    """Keep other processes of this machine out of `path` for the block; they wait. The lock of a dead one is free.
+
+    What a killed run was writing by `in_one_piece` is removed, so whoever writes `path` must hold its lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
+        for left in path.parent.glob(f".{path.name}.????????"):  # nobody else is at work here
+            _remove(left)
         yield
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

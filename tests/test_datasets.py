@@ -174,6 +174,15 @@ def test_a_mini_tier_is_rendered_once_and_in_one_piece(small, home, monkeypatch)
     assert not list(home.rglob("half"))
 
 
+def test_what_a_killed_rendering_left_is_cleared_away(small, home, monkeypatch):
+    monkeypatch.setitem(mini.MINI, "cifar10", lambda folder: folder.mkdir())
+    folder = datasets.folder("cifar10")
+    left = folder.with_name(f".{folder.name}.0123abcd")
+    folder.rename(left)
+    assert datasets.folder("cifar10") == folder
+    assert not left.exists()
+
+
 def test_another_renderer_gives_another_folder(small, home, monkeypatch):
     monkeypatch.setitem(mini.MINI, "cifar10", lambda folder: folder.mkdir())
     first = datasets.folder("cifar10")

@@ -60,11 +60,9 @@ def fetch_source(source: Source, progress: bool = True) -> Path:
 
 
 def _fetch(source: Source, folder: Path, progress: bool) -> None:
-    # Under the lock nobody else is at work here: these are what killed runs left half done. In a clone that is
-    # shared, what somebody deleted the half of counts as not fetched.
-    for left in [folder, *folder.parent.glob(f".{source.name}.*")]:
-        if left.is_dir():
-            shutil.rmtree(left)
+    # in a clone that is shared, what somebody deleted the half of counts as not fetched
+    if folder.is_dir():
+        shutil.rmtree(folder)
     brought = folder.parent / source.filename
     if brought.exists():
         if not has_digest(brought, source):

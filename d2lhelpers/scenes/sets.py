@@ -174,9 +174,6 @@ def _chunk(folder: Path, start: int, stop: int, plan: _Plan) -> SceneSet:
             return found
         for index in range(start, stop):
             _fill_in(part, index - start, plan.scene(index))
-        # under the lock nobody else writes: such a file was left by a run that was killed
-        for left in folder.glob(f".{path.name}.????????"):
-            left.unlink()
         with files.in_one_piece(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{name: getattr(part, name) for name in _NAMES})
         return part
