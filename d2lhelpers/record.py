@@ -59,11 +59,11 @@ def thumbnail(nb: NotebookNode) -> tuple[bytes, str] | None:
 
 def chapter_table(root: Path = ROOT) -> str:
     """README's Markdown table: a row a chapter, from its notebook and what `record` kept of its run."""
-    results = _results(root)
+    kept = results(root)
     rows = ["| | chapter | picture | time | data |", "|---|---|---|---|---|"]
     for path in find_chapters(root=root):
         nb = nbformat.read(path, as_version=4)
-        small, run = root / "data" / "thumbnails" / f"{path.stem}.jpg", results.get(path.stem)
+        small, run = root / "data" / "thumbnails" / f"{path.stem}.jpg", kept.get(path.stem)
         alt = (thumbnail(nb) or (b"", ""))[1] or title(nb)
         cells = (
             path.stem.split("_")[0],
@@ -76,7 +76,8 @@ def chapter_table(root: Path = ROOT) -> str:
     return "\n".join(rows)
 
 
-def _results(root: Path) -> dict[str, dict]:
+def results(root: Path) -> dict[str, dict]:
+    """What `record` kept, by the chapters' file names without ending; empty before the first recorded run."""
     path = root / "data" / "results" / "chapters.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -98,15 +99,15 @@ def record(runs: Iterable[tuple[NotebookNode, Report]], root: Path = ROOT) -> No
         )
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in ("torch", "torchvision")}
-    results = _results(root)
+    kept = results(root)
     for nb, report in runs:
-        results[report.chapter] = {
+        kept[report.chapter] = {
             "seconds": round(report.seconds, 1), "peak_mib": round(report.peak_memory / 2**20),
             "claims_held": report.claims_held, "claims_made": report.claims_made,
             "cpu_count": os.cpu_count(), "versions": versions,
         }  # fmt: skip
         if small := thumbnail(nb):
             write_bytes(small[0], root / "data" / "thumbnails" / f"{report.chapter}.jpg")
-    text = json.dumps(results, indent=1, sort_keys=True) + "\n"
+    text = json.dumps(kept, indent=1, sort_keys=True) + "\n"
     write_bytes(text.encode(), root / "data" / "results" / "chapters.json")
     write_bytes(f"{before}{begin}\n{chapter_table(root)}\n{end}{after}".encode(), readme)

@@ -1,6 +1,5 @@
 """A chapter as a student meets it: JupyterLab started by README's command and driven in a real browser."""
 
-import json
 import math
 import os
 import shutil
@@ -19,6 +18,7 @@ import pytest
 from d2lhelpers.doctor import INSTALL_CHROMIUM, find_chromium
 from d2lhelpers.files import ROOT
 from d2lhelpers.notebooks import find_chapters
+from d2lhelpers.record import results
 
 TOKEN = "only-on-loopback"
 START_TIMEOUT = 120  # seconds until JupyterLab, its page and the kernel are there
@@ -190,8 +190,9 @@ def study(path: Path, chromium: str, folder: Path) -> None:
 
 def test_a_chapter_in_the_browser(chromium, tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")  # JupyterLab saves what it opens
-    recorded = json.loads((ROOT / "data" / "results" / "chapters.json").read_text())
     chapters = [path for path in find_chapters(root=tmp_path) if has_slider(path)]
+    assert chapters, "no chapter has a slider"
+    recorded = results(ROOT)
     # nbval runs them all anyway, so here the quickest will do; one that was never timed comes last
     chapter = min(chapters, key=lambda path: recorded.get(path.stem, {}).get("seconds", math.inf))
     study(chapter, chromium, tmp_path)
