@@ -5,10 +5,11 @@ Each has `.hint()`, `.hint(2)`, `.hint(3)` and `.solution()`.
 
 from d2lhelpers.check.anchors import anchor_size
 from d2lhelpers.check.assignment import assign_labels
-from d2lhelpers.check.augmentation import adjust_contrast, cutmix, flip_boxes
+from d2lhelpers.check.augmentation import adjust_contrast, flip_boxes
 from d2lhelpers.check.boxes import box_iou
 from d2lhelpers.check.class_suppression import nms_per_class
 from d2lhelpers.check.crop_boxes import crop_boxes
+from d2lhelpers.check.cutmix import cutmix
 from d2lhelpers.check.decoding import offset_inverse
 from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.flat_index import flat_to_pair
