@@ -1,4 +1,4 @@
-"""Which device to compute on, in which precision, and with which seed."""
+"""Which device to compute on, and in which precision."""
 
 from __future__ import annotations
 
