@@ -19,6 +19,7 @@ from d2lhelpers.datasets.store import contents
 from d2lhelpers.files import ROOT
 
 PYTHON_VERSIONS = ((3, 11), (3, 14))  # oldest and newest, as in pyproject.toml
+NEEDED = ("torch", "torchvision", "torchmetrics", "d2l", "jupyterlab", "ipywidgets")
 MEMORY_NEEDED = 2.5  # GiB, the most that a chapter may take
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL_CHROMIUM = "`apt-get install chromium`, or `uv run playwright install --with-deps chromium`"
@@ -50,7 +51,7 @@ def examine() -> list[Row]:
     """All rows, in the order in which things depend on each other."""
     return [
         _python(),
-        *(_package(name) for name in ("torch", "torchvision", "d2l", "jupyterlab", "ipywidgets")),
+        *(_package(name) for name in NEEDED),
         _widgets(),
         _device(),
         _threads(),
