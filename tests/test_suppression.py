@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d2lhelpers import box_iou, multibox_detection, nms, soft_nms
-from d2lhelpers import detection as detection_module
+from d2lhelpers.detection import suppression
 
 # The example of d2l, section 14.4.4: three dogs over one another, and a cat.
 ANCHORS = torch.tensor(
@@ -66,7 +66,7 @@ class TestNms:
 
     @pytest.mark.parametrize("block", [1, 256])
     def test_an_overlap_equal_to_the_threshold_survives(self, block, monkeypatch):
-        monkeypatch.setattr(detection_module, "CPU_BLOCK", block)
+        monkeypatch.setattr(suppression, "CPU_BLOCK", block)
         # IoU 3 / 10 exactly, which float32 rounds up and float64 rounds down.
         corners = torch.tensor([[0.0, 0, 10, 1], [0, 0, 3, 1]])
         scores = torch.tensor([0.9, 0.8])
@@ -226,5 +226,5 @@ class TestMultiboxDetection:
 def test_the_block_size_changes_nothing(monkeypatch):
     corners, scores = random_boxes(300, 7), random_scores(300, 7)
     whole = nms(corners, scores, 0.3)
-    monkeypatch.setattr(detection_module, "CPU_BLOCK", 7)
+    monkeypatch.setattr(suppression, "CPU_BLOCK", 7)
     assert torch.equal(nms(corners, scores, 0.3), whole)
