@@ -6,6 +6,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "box_files": ["BananasDataset", "load_data_bananas", "read_boxes", "read_data_bananas"],
+        "boxed": ["BoxedPictures", "BoxedSplit", "load_boxes"],
         "download": ["FetchError"],
         "labelled": ["Split", "load"],
         "pictures": ["Pictures", "loader"],

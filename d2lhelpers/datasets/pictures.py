@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+if TYPE_CHECKING:
+    from d2lhelpers.datasets.boxed import BoxedPictures
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -86,11 +90,16 @@ class Pictures(Dataset):
 
 
 def loader(
-    pictures: Pictures, batch_size: int, *, shuffle: bool, transform: Transform | None = None
+    pictures: Pictures | BoxedPictures,
+    batch_size: int,
+    *,
+    shuffle: bool,
+    transform: Callable | None = None,
 ) -> DataLoader:
     """Batches of pictures: `(images, labels)`, the last one perhaps short.
 
     Args:
+        pictures: with classes, or with boxes.
         batch_size: pictures in a batch, over all devices together.
         shuffle: a new order in each epoch, for training.
         transform: in place of the pictures' own.
@@ -100,5 +109,5 @@ def loader(
     return DataLoader(pictures, batch_size, shuffle=shuffle, collate_fn=_as_it_is)
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_it_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return batch
