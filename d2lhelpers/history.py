@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from math import isnan
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ __all__ = ["History", "Means", "Progress"]
 
 
 class Means(NamedTuple):
-    """One pass over a set of examples."""
+    """One pass over a set of examples; the accuracy is NaN where the network tells nothing but its loss."""
 
     loss: float
     accuracy: float
@@ -37,7 +38,8 @@ class History:
     """One entry for each epoch that is done.
 
     Attributes:
-        train_loss, train_accuracy: means over the epoch's examples, measured while the weights were moving.
+        train_loss, train_accuracy: means over the epoch's examples, measured while the weights were moving. The
+            accuracy is empty for a network that tells nothing but its loss.
         test_loss, test_accuracy: over the test set, after the epoch; empty where there was none.
         seconds: spent in training; the evaluation is not counted.
         examples: that the epoch trained on.
@@ -65,7 +67,8 @@ class History:
     def append(self, trained: Means, tested: Means | None, seconds: float) -> None:
         """Another epoch is done."""
         self.train_loss.append(trained.loss)
-        self.train_accuracy.append(trained.accuracy)
+        if not isnan(trained.accuracy):
+            self.train_accuracy.append(trained.accuracy)
         if tested is not None:
             self.test_loss.append(tested.loss)
             self.test_accuracy.append(tested.accuracy)
@@ -83,27 +86,36 @@ class History:
     def __str__(self) -> str:
         if not self.epochs:
             return "no epoch is done yet"
+        trained = (
+            f", accuracy {self.train_accuracy[-1]:.3f} in training" if self.train_accuracy else ""
+        )
         tested = f" and {self.test_accuracy[-1]:.3f} on the test set" if self.test_accuracy else ""
         return (
-            f"epoch {self.epochs}: loss {self.train_loss[-1]:.3f}, accuracy {self.train_accuracy[-1]:.3f} in training"
-            f"{tested}; {self.images_per_second:,.0f} images/s on {self.device}"
+            f"epoch {self.epochs}: loss {self.train_loss[-1]:.3f}{trained}{tested}; "
+            f"{self.images_per_second:,.0f} images/s on {self.device}"
         )
 
     def plot(self) -> Figure:
-        """Loss on the left, accuracy on the right, over the epochs."""
-        figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+        """Loss on the left and, where it was measured, accuracy on the right, over the epochs."""
+        quantities = ("loss", "accuracy") if self.train_accuracy else ("loss",)
+        size = (4 * len(quantities), 2.8)
+        figure, axes = plt.subplots(
+            1, len(quantities), figsize=size, squeeze=False, layout="constrained"
+        )
         epochs = range(1, self.epochs + 1)
-        for ax, quantity in zip(axes, ("loss", "accuracy"), strict=True):
+        for ax, quantity in zip(axes[0], quantities, strict=True):
             for split, style in (("train", "o--"), ("test", "o-")):
                 if values := getattr(self, f"{split}_{quantity}"):
                     ax.plot(epochs, values, style, markersize=3, label=split)
             ax.set(xlabel="epoch", ylabel=quantity)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes[1].legend(loc="lower right")
+        axes[0, -1].legend(loc="lower right" if self.train_accuracy else "upper right")
         return figure
 
     def in_words(self) -> str:
         """What `plot` shows, for those who cannot see it."""
+        if not self.train_accuracy:
+            return f"Training loss over {self.epochs} epochs. It ends at {self.train_loss[-1]:.2f}."
         split = "test" if self.test_accuracy else "train"
         accuracy = getattr(self, f"{split}_accuracy")[-1]
         return (

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ def train(
     net: nn.Module,
     train_loader: DataLoader,
     test_loader: DataLoader | None,
-    loss: Loss,
+    loss: Loss | None,
     optimizer: Optimizer,
     epochs: int,
     *,
@@ -47,11 +48,14 @@ def train(
     Computes in bfloat16 where the device is faster in it; the weights stay in float32.
 
     Args:
-        net: outputs (B, classes) or (B, classes, ...) logits; trained in place, left on the device in evaluation mode.
+        net: outputs (B, classes) or (B, classes, ...) logits, or without `loss` the loss itself; trained in place, left
+            on the device in evaluation mode.
         train_loader, test_loader: batches (inputs, targets), the last may be short; targets (B,) or (B, ...) int64,
             or (B, classes) float where labels are mixed: the largest part counts as right. None to test on leaves
             the history without tests, and saves their time.
-        loss: (outputs, targets) -> a value for each example or their mean; it is the mean that is minimised.
+        loss: (outputs, targets) -> a value for each example or their mean; it is the mean that is minimised. None where
+            the network works it out from a whole batch, `net(inputs, targets, ...)`, as detectors do; then there is no
+            accuracy and nothing to test on.
         optimizer: of the parameters to be trained.
         epochs: in all, those of a checkpoint included.
         scheduler: stepped after each batch.
@@ -60,9 +64,14 @@ def train(
             interrupted training loses at most the epoch it was in.
         show: curves or a bar while it runs.
     Raises:
-        ValueError: no batches to train or to test on, no epochs, or a checkpoint of another training.
+        ValueError: no batches to train or to test on, no epochs, a test without a loss, or a checkpoint of another
+            training.
     Taught in chapters 01 and 02.
     """
+    if loss is None and test_loader is not None:
+        raise ValueError(
+            "test_loader must be None where loss is: such a network has a score of its own"
+        )
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     for name, loader in (("train_loader", train_loader), ("test_loader", test_loader)):
@@ -142,7 +151,7 @@ class _Run:
     model: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler | None
-    loss: Loss
+    loss: Loss | None
     in_bfloat16: bool
 
     def train_epoch(self, loader: DataLoader, epoch: int, progress: Progress) -> Means:
@@ -152,15 +161,14 @@ class _Run:
             if isinstance(layer, _BatchNorm) and not layer.weight.requires_grad:
                 layer.eval()
         sums = torch.zeros(3, device=self.accelerator.device)
-        for step, (inputs, targets) in enumerate(loader, start=1):
-            outputs = self._outputs(inputs)
-            value = self.loss(outputs, targets).mean()
+        for step, batch in enumerate(loader, start=1):
+            value, seen = self._step(*batch)
             self.optimizer.zero_grad()
             self.accelerator.backward(value)
             self.optimizer.step()
             if self.scheduler is not None:
                 self.scheduler.step()
-            sums += _sums(value, outputs, targets)
+            sums += seen
             progress.batch(epoch * len(loader) + step)
         # one transfer for the epoch: asking for a number after each batch would make a GPU wait for it
         return Means.of(self.accelerator.reduce(sums))
@@ -176,11 +184,21 @@ class _Run:
                 sums += _sums(self.loss(outputs, targets).mean(), outputs, targets)
         return Means.of(sums)
 
-    def _outputs(self, inputs: Tensor) -> Tensor:
+    def _step(self, inputs: Tensor, targets: Tensor, *more: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and what it adds to an epoch's sums."""
+        if self.loss is None:
+            value = self._outputs(inputs, targets, *more)
+            number = value.new_tensor(len(inputs))
+            return value, torch.stack([value.detach() * number, number * nan, number])
+        outputs = self._outputs(inputs)
+        value = self.loss(outputs, targets).mean()
+        return value, _sums(value, outputs, targets)
+
+    def _outputs(self, inputs: Tensor, *more: Tensor) -> Tensor:
         if inputs.ndim == 4:
             inputs = inputs.to(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            outputs = self.model(inputs)
+            outputs = self.model(inputs, *more)
         # a loss is a small number that many digits went into
         return outputs.float()
 

@@ -302,6 +302,62 @@ class TestLaunch:
             launch(os.getpid, num_processes=0)
 
 
+class Fits(nn.Module):
+    """Works out its own loss from images, targets and whatever else there is, as a detector does."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def forward(self, images, labels, *more):
+        self.seen.append((len(images), len(labels), *map(len, more)))
+        return (self.level - labels.float().mean()).square()
+
+
+class TestWithoutALoss:
+    def run(self, *more, **options):
+        net, data = Fits(), examples()
+        data = TensorDataset(*data.tensors, *more)
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        return net, train(
+            net, DataLoader(data, 16), None, None, optimizer, 3, show=False, **options
+        )
+
+    def test_the_network_gets_the_whole_batch_and_its_value_is_minimised(self):
+        net, history = self.run(torch.zeros(50, 2))
+        assert net.seen == [(16, 16, 16), (16, 16, 16), (16, 16, 16), (2, 2, 2)] * 3
+        assert history.train_loss[-1] < history.train_loss[0]
+        assert history.examples == [50, 50, 50]
+        assert not net.training
+
+    def test_there_is_no_accuracy_to_tell_or_to_draw(self):
+        _, history = self.run()
+        assert history.train_accuracy == history.test_accuracy == []
+        assert "accuracy" not in str(history)
+        assert [ax.get_ylabel() for ax in history.plot().axes] == ["loss"]
+        assert history.in_words().startswith("Training loss over 3 epochs. It ends at")
+
+    def test_an_interrupted_one_goes_on(self, tmp_path):
+        whole, _ = self.run()
+        half, data = Fits(), examples()
+        for epochs in (2, 3):
+            optimizer = torch.optim.SGD(half.parameters(), 0.1)
+            history = train(
+                half, DataLoader(data, 16), None, None, optimizer, epochs, checkpoint=tmp_path, show=False
+            )  # fmt: skip
+        assert_same_weights(half, whole)
+        assert history.epochs == 3
+
+    def test_a_test_needs_a_loss(self):
+        net = Fits()
+        with pytest.raises(ValueError, match="test_loader must be None"):
+            train(
+                net, DataLoader(examples(), 16), DataLoader(examples(), 16), None,
+                torch.optim.SGD(net.parameters(), 0.1), 1,
+            )  # fmt: skip
+
+
 class TestHistory:
     history = History(
         [1.0, 0.5], [0.5, 0.75], [1.1, 0.9], [0.4, 0.7], [2.0, 2.0], [100, 100], "cpu"
