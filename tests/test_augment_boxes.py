@@ -54,7 +54,12 @@ class TestCrop:
             ((0, 0, 0.5, 1), (2, 0.2, 0.2, 0.8, 0.6)),
             ((0.2, 0.1, 0.7, 0.6), (2, 0, 0.2, 0.4, 1)),  # cut off on the left
             ((-0.5, -0.5, 1.5, 1.5), (2, 0.3, 0.35, 0.45, 0.55)),  # the picture shrinks
-            ((0.3, 0, 1, 1), (-1, -1, -1, -1, -1)),  # the middle is outside
+            (
+                (-2, -2, 2, 2),
+                (2, 0.525, 0.55, 0.6, 0.65),
+            ),  # so far that it takes in what padding holds
+            ((0.3, 0, 1, 1), (-1, -1, -1, -1, -1)),  # the middle is outside, on the left
+            ((0, 0, 0.2, 1), (-1, -1, -1, -1, -1)),  # on the right
         ],
     )
     def test_by_hand(self, window, expected):

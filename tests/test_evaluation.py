@@ -141,6 +141,8 @@ class TestEvaluate:
         for size in (1, 2, 3):
             scores = evaluate(Repeats(found), loader(self.pictures(), size, shuffle=False), CLASSES)
             assert scores.ap == pytest.approx(1)
+            assert (scores.small, scores.large) == pytest.approx((1, 1))
+            assert math.isnan(scores.medium)
 
     def test_no_batches(self):
         with pytest.raises(ValueError, match="no batches"):

@@ -49,8 +49,9 @@ def fit(
     if len(pictures) == 0:
         raise ValueError("pictures is empty: there is nothing to train on")
     batches = loader(pictures, batch_size, shuffle=True, transform=transform)
-    trained = [p for p in detector.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
+    optimizer = torch.optim.AdamW(
+        detector.parameters(), learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    )
     total = max(1, epochs * len(batches))  # `train` says what is wrong with none
     scheduler = OneCycleLR(optimizer, learning_rate, total_steps=total, pct_start=WARM_UP)
     return train(
