@@ -35,7 +35,8 @@ NUM_OBJECTS = (0, 8)
 class BoxedPictures(Dataset):
     """Pictures of one size, each with any number of boxes; G is the most that one has.
 
-    An item is (image, labels), and with `instances` (image, labels, instances).
+    An item is (image, labels), and with `instances` (image, labels, instances). Batches are `loader`'s: this hands out
+    a whole one at a time, which a DataLoader must be told.
 
     Attributes:
         images: (N, 3, height, width) uint8.
