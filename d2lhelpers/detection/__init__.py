@@ -7,9 +7,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "detector": ["Detection", "Detector"],
         "drawing": ["show_detections"],
-        "evaluation": ["Scores", "evaluate", "mean_average_precision", "score", "truths_of"],
+        "evaluation": ["Scores", "evaluate", "score", "truths_of"],
         "fitting": ["fit"],
-        "precision": ["average_precision", "match_detections", "precision_recall"],
+        "precision": ["average_precision", "match_detections", "match_picture", "precision_recall"],
         "suppression": ["multibox_detection", "nms", "nms_in_groups", "soft_nms"],
     },
 )
