@@ -8,14 +8,24 @@ from d2lhelpers.models.backbones import (
     Standardise,
     backbone,
 )
+from d2lhelpers.models.mask_rcnn import MaskRCNN
+from d2lhelpers.models.rcnn import RCNN, FasterRCNN, FastRCNN
+from d2lhelpers.models.ssd import TinySSD
 from d2lhelpers.models.weights import load_weights, save_weights
+from d2lhelpers.models.yolo import TinyYOLO
 
 __all__ = [
     "BACKBONES",
     "CIFAR10_CLASSES",
+    "RCNN",
     "Classifier",
+    "FastRCNN",
+    "FasterRCNN",
+    "MaskRCNN",
     "ResidualBlock",
     "Standardise",
+    "TinySSD",
+    "TinyYOLO",
     "backbone",
     "load_weights",
     "save_weights",
