@@ -55,6 +55,22 @@ PROMISED = {
     "accuracy_per_class": {"precision", "share_of_all", "overall", "zero_for_none"},
     "standardise": {"no_255", "variance", "own_statistics", "precedence"},
     "frozen_batchnorm": {"batch_statistics", "picture_statistics", "no_root", "no_affine"},
+    "average_precision": {"rising", "found_objects", "no_envelope", "trapezium"},
+    "coco_to_corner": {"centre", "minus_one", "exchanged"},
+    "fraction_labels": {"all_by_width", "class_divided", "one_size", "exchanged"},
+    "match_picture": {"found_twice", "best_or_nothing", "first_enough", "by_object"},
+    "objects_per_class": {"padding_last", "padding_first", "pictures"},
+    "pad_labels": {"zeros", "front", "shortest"},
+    "hard_negatives": {"easiest", "positives_ranked", "over_the_batch", "one_argsort", "only_negatives",
+                       "empty_teaches_nothing"},
+    "focal_loss": {"weight_inverted", "cross_entropy", "times_gamma", "sign", "wrong_axis", "likeliest_class"},
+    "count_anchors": {"all_pairs", "first_pair_twice", "square", "only_the_first"},
+    "flatten_predictions": {"no_permute", "columns_outside", "column_by_column", "anchor_by_anchor"},
+    "offset_loss": {"over_all_anchors", "no_mask", "zero_over_zero", "mean_of_offsets", "mean_of_pictures"},
+    "responsible_cells": {"exchanged", "corner", "half_size", "rounded", "times_stride"},
+    "class_grid": {"as_it_was", "exchanged", "last_wins", "largest_wins"},
+    "decode_cells": {"no_stride", "sides_in_cells", "way_in_pixels", "no_exp", "centre_format", "from_middle"},
+    "giou": {"iou", "loss", "no_clamp", "plus", "minus_intersection", "over_union", "over_hull", "union_is_sum"},
 }  # fmt: skip
 
 
