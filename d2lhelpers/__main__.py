@@ -1,4 +1,4 @@
-"""The course's commands: `python -m d2lhelpers doctor | fetch | run | train | normalise`."""
+"""The course's commands: `python -m d2lhelpers doctor | fetch | run | train | experiment | normalise`."""
 
 from __future__ import annotations
 
@@ -66,6 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument("--epochs", type=int, help="in place of the recipe's")
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(function=_train)
+
+    command = commands.add_parser(
+        "experiment", help="measure what takes longer than a chapter; keep it in data/results"
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="else say which there are")
+    command.add_argument("--variants", nargs="+", metavar="VARIANT", help="else all")
+    command.set_defaults(function=_experiment)
 
     command = commands.add_parser(
         "normalise", help="rewrite notebooks so that git sees only what matters"
@@ -138,6 +145,23 @@ def _train(given: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
         return 1
     print(f"{history}\n{path} ({path.stat().st_size / 1000:.0f} kB)")
+    return 0
+
+
+def _experiment(given: argparse.Namespace) -> int:
+    from d2lhelpers.experiments import EXPERIMENTS, run
+
+    if given.name not in EXPERIMENTS:
+        for name, experiment in EXPERIMENTS.items():
+            print(f"{name}: {experiment.question} ({', '.join(experiment.variants)})")
+        return int(given.name is not None)
+    # what is kept must be of the same data on every machine
+    os.environ["D2LHELPERS_DATA"] = "mini"
+    try:
+        run(EXPERIMENTS[given.name], given.variants)
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -41,8 +41,8 @@ def test_doctor_says_what_is_here(capsys):
     code = main(["doctor"])
     rows = {line[9:].split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert list(rows) == [
-        "Python", "torch", "torchvision", "d2l", "jupyterlab", "ipywidgets", "widgets", "device", "threads",
-        "memory", "photographs", "weights", *REGISTRY, "Chromium",
+        "Python", "torch", "torchvision", "torchmetrics", "d2l", "jupyterlab", "ipywidgets", "widgets", "device",
+        "threads", "memory", "photographs", "weights", *REGISTRY, "Chromium",
     ]  # fmt: skip
     assert version("torch") in rows["torch"]
     assert rows["photographs"].startswith("ok")
@@ -222,3 +222,38 @@ def test_normalise_goes_on_after_a_file_that_is_no_notebook(tmp_path, capsys):
     assert captured.out == f"normalised {good}\n"
     assert "bad.ipynb" in captured.err
     assert "none.ipynb" in captured.err
+
+
+# --------------------------------------------------------------------------------------------- experiment
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    """The only experiment that the command knows, kept in a folder of its own."""
+    from d2lhelpers import experiments
+
+    one = experiments.Experiment(
+        "coin", "Which side?", {}, {"heads": lambda seed: {"ap": seed / 2}}
+    )
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {"coin": one})
+    monkeypatch.setattr(
+        experiments, "run", lambda *given: experiments.runner.run(*given, root=tmp_path)
+    )
+    monkeypatch.setenv("D2LHELPERS_DATA", "full")
+    return tmp_path
+
+
+def test_experiment_runs_all_seeds_on_the_mini_tier_and_keeps_them(experiment, capsys):
+    assert main(["experiment", "coin"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("heads, seed 1: ap 0.5 (")
+    assert os.environ["D2LHELPERS_DATA"] == "mini"
+    assert [path.name for path in contents(experiment)] == ["coin.json"]
+
+
+def test_experiment_says_which_there_are(experiment, capsys):
+    assert main(["experiment"]) == 0
+    assert capsys.readouterr().out == "coin: Which side? (heads)\n"
+    assert main(["experiment", "dice"]) == 1
+    assert main(["experiment", "coin", "--variants", "edge"]) == 1
+    assert "must be one of heads, not 'edge'" in capsys.readouterr().err
+    assert not contents(experiment)
