@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from d2lhelpers.datasets.box_files import read_boxes
+from d2lhelpers.datasets.pictures import require_images
 from d2lhelpers.datasets.tiers import command, folder, tier
 from d2lhelpers.scenes import CLASSES as SCENE_CLASSES
 from d2lhelpers.scenes import SceneSet, Setting, scene_set
@@ -57,10 +58,7 @@ class BoxedPictures(Dataset):
     transform: Callable[..., Batch] | None = None
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
-            raise ValueError(
-                f"images must be (N, 3, height, width) uint8, not {tuple(self.images.shape)} {self.images.dtype}"
-            )
+        require_images(self.images)
         if self.labels.ndim != 3 or self.labels.shape[::2] != (len(self.images), 5):
             raise ValueError(
                 f"labels must be ({len(self.images)}, G, 5), rows (class, x1, y1, x2, y2) for each image, "

@@ -35,10 +35,7 @@ class Pictures(Dataset):
     transform: Transform | None = None
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
-            raise ValueError(
-                f"images must be (N, 3, height, width) uint8, not {tuple(self.images.shape)} {self.images.dtype}"
-            )
+        require_images(self.images)
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"labels must be ({len(self.images)},) int64, one for each image, "
@@ -87,6 +84,14 @@ class Pictures(Dataset):
                 raise ValueError(f"per_class is {per_class}, but {name!r} has {len(members)}")
             chosen.append(members[torch.randperm(len(members), generator=generator)[:per_class]])
         return self.subset(torch.cat(chosen))
+
+
+def require_images(images: Tensor) -> None:
+    """Raise the ValueError that says what it is unless `images` are (N, 3, height, width) uint8."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(
+            f"images must be (N, 3, height, width) uint8, not {tuple(images.shape)} {images.dtype}"
+        )
 
 
 def loader(
