@@ -283,7 +283,7 @@ class TestSeveralProcesses:
             "pathlib.Path(os.environ['RANK']).write_text(repr(history['train_loss']))\n"
         )
         subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", script],
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script],
             capture_output=True, text=True, timeout=120, cwd=tmp_path, check=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), os.environ["PYTHONPATH"]])},
         )  # fmt: skip
