@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from d2lhelpers.datasets.boxed import BoxedPictures, BoxedSplit
+from d2lhelpers.datasets.boxed import BoxedPictures
 from d2lhelpers.detection import Detector
 from d2lhelpers.experiments import EXPERIMENTS, Experiment, read, run
 from d2lhelpers.experiments.detectors import milliseconds_an_image, train_and_score
@@ -41,7 +41,7 @@ def test_all_variants_and_seeds_are_measured_and_kept(tmp_path):
     assert len(said) == 6
     kept = json.loads((tmp_path / "data" / "results" / "ways.json").read_text())
     assert kept["settings"] == {"steps": 1}
-    assert {"cpu_count", "python", "torch"} <= kept["machine"].keys()
+    assert {"cpu_count", "threads", "python", "torch"} <= kept["machine"].keys()
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path):
@@ -100,6 +100,9 @@ def test_train_and_score_trains_and_scores():
         torch.tensor([[[0, 0.25, 0.25, 0.75, 0.75]]]).expand(30, -1, -1).clone(),
         ("ball", "car"),
     )
-    row = train_and_score(Middle, 0, BoxedSplit("middle", "mini", pictures, pictures), epochs=2)
+    detector, row = train_and_score(Middle, 0, pictures, pictures, epochs=2)
     assert row["ap50"] == row["ap"] == pytest.approx(1)
+    assert row["ms"] > 0
+    assert row["minutes"] > 0
+    assert detector.sure[0] > -1
     assert milliseconds_an_image(Middle(2), pictures.images) > 0

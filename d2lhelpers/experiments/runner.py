@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from d2lhelpers.files import ROOT, write_bytes
 
 __all__ = ["Experiment", "Row", "mean", "read", "run"]
@@ -117,4 +119,9 @@ def _load(path: Path) -> dict:
 
 def _machine() -> dict[str, object]:
     versions = {name: version(name) for name in ("torch", "torchvision", "torchmetrics")}
-    return {"cpu_count": os.cpu_count(), "python": platform.python_version(), **versions}
+    return {
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **versions,
+    }

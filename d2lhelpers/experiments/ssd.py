@@ -14,7 +14,7 @@ from d2lhelpers.anchors import multibox_target
 from d2lhelpers.augment_boxes import RandomBoxCrop, RandomBoxFlip
 from d2lhelpers.datasets import BoxedPictures, load_boxes, loader
 from d2lhelpers.detection import evaluate, fit
-from d2lhelpers.experiments.detectors import train_and_score
+from d2lhelpers.experiments.detectors import scores_on_scenes
 from d2lhelpers.experiments.runner import Experiment, Row
 from d2lhelpers.models import TinySSD
 from d2lhelpers.models.ssd import RARE, SCENES_SIZES, SIZES
@@ -45,7 +45,7 @@ def without_prior(num_classes: int) -> TinySSD:
 
 
 def _variant(make: Callable[[int], TinySSD]) -> Callable[[int], Row]:
-    return partial(train_and_score, make, epochs=EPOCHS)
+    return partial(scores_on_scenes, make, epochs=EPOCHS)
 
 
 SSD = Experiment(

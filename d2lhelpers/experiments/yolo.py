@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from d2lhelpers.experiments.detectors import train_and_score
+from d2lhelpers.experiments.detectors import scores_on_scenes
 from d2lhelpers.experiments.runner import Experiment, Row
 from d2lhelpers.models import TinyYOLO
 from d2lhelpers.models.yolo import BOX_WEIGHT
@@ -29,7 +29,7 @@ class EachCellAlike(TinyYOLO):
 
 
 def _variant(make: Callable[..., TinyYOLO], **choices: str | bool) -> Callable[[int], Row]:
-    return partial(train_and_score, partial(make, **choices), epochs=EPOCHS)
+    return partial(scores_on_scenes, partial(make, **choices), epochs=EPOCHS)
 
 
 YOLO = Experiment(
@@ -53,5 +53,5 @@ YOLO_LONG = Experiment(
     name="yolo-long",
     question="How far does the best of them get in four times that training?",
     settings=SETTINGS | {"epochs": LONG_EPOCHS},
-    variants={"aligned": partial(train_and_score, TinyYOLO, epochs=LONG_EPOCHS)},
+    variants={"aligned": partial(scores_on_scenes, TinyYOLO, epochs=LONG_EPOCHS)},
 )
