@@ -21,8 +21,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "box_iou",
             "clip_boxes",
         ],
+        "convolution": ["corr2d", "kernel2matrix", "trans_conv"],
+        "datasets": [
+            "VOC_CLASSES",
+            "VOC_COLORMAP",
+            "read_voc_images",
+            "voc_colormap2label",
+            "voc_label_indices",
+        ],
         "detection": ["multibox_detection", "nms", "soft_nms"],
         "plot": ["bbox_to_rect", "show_bboxes"],
+        "segmentation": ["VOCSegDataset", "bilinear_kernel", "load_data_voc", "voc_rand_crop"],
     },
 )
 

@@ -81,8 +81,8 @@ def test_same_anchors(height, width, sizes, ratios):
     "name",
     [
         "assign_anchor_to_bbox", "bbox_to_rect", "box_center_to_corner", "box_corner_to_center", "box_iou",
-        "multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse",
-        "show_bboxes",
+        "corr2d", "multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse",
+        "read_voc_images", "show_bboxes", "voc_colormap2label", "voc_label_indices", "voc_rand_crop",
     ],
 )  # fmt: skip
 def test_every_call_that_d2l_takes_is_taken(name):

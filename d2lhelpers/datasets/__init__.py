@@ -10,8 +10,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "boxed": ["BoxedPictures", "BoxedSplit", "load_boxes"],
         "download": ["FetchError"],
         "labelled": ["Split", "load"],
+        "masked": ["MaskedPictures", "MaskedSplit", "load_masks"],
         "pictures": ["Pictures", "loader"],
         "registry": ["REGISTRY", "Source"],
         "tiers": ["fetch", "folder", "is_fetched", "tier", "weights"],
+        "voc": ["VOC_CLASSES", "VOC_COLORMAP"],
+        "voc_files": ["read_voc_images", "voc_colormap2label", "voc_label_indices"],
     },
 )

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 if TYPE_CHECKING:
     from d2lhelpers.datasets.boxed import BoxedPictures
+    from d2lhelpers.datasets.masked import MaskedPictures
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -95,7 +96,7 @@ def require_images(images: Tensor) -> None:
 
 
 def loader(
-    pictures: Pictures | BoxedPictures,
+    pictures: Pictures | BoxedPictures | MaskedPictures,
     batch_size: int,
     *,
     shuffle: bool,
@@ -104,7 +105,7 @@ def loader(
     """Batches of pictures: `(images, labels)`, the last one perhaps short.
 
     Args:
-        pictures: with classes, or with boxes.
+        pictures: with a class, with boxes, or with a class for every pixel.
         batch_size: pictures in a batch, over all devices together.
         shuffle: a new order in each epoch, for training.
         transform: in place of the pictures' own.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+__all__ = ["BACKGROUND", "VOC_CLASSES", "VOC_COLORMAP", "VOID", "voc_palette"]
+
 BACKGROUND, VOID = 0, 255
 
 # in the order of their labels, from 0
@@ -26,3 +28,7 @@ def voc_palette() -> np.ndarray:
     for bit in range(8):
         colour |= ((label >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
     return colour
+
+
+# d2l's name for the classes' colours, in the order of VOC_CLASSES
+VOC_COLORMAP = voc_palette()[: len(VOC_CLASSES)].tolist()
