@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
 
 from d2lhelpers.datasets import BoxedPictures, loader
 from d2lhelpers.detection.detector import Detector
 from d2lhelpers.history import History
+from d2lhelpers.one_cycle import one_cycle
 from d2lhelpers.train import train
 
 __all__ = ["fit"]
-
-WEIGHT_DECAY = 0.02
-WARM_UP = 0.1  # of all steps: heads start from nothing, and a large step through them would spoil the backbone
 
 
 def fit(
@@ -49,11 +45,7 @@ def fit(
     if len(pictures) == 0:
         raise ValueError("pictures is empty: there is nothing to train on")
     batches = loader(pictures, batch_size, shuffle=True, transform=transform)
-    optimizer = torch.optim.AdamW(
-        detector.parameters(), learning_rate, weight_decay=WEIGHT_DECAY, fused=True
-    )
-    total = max(1, epochs * len(batches))  # `train` says what is wrong with none
-    scheduler = OneCycleLR(optimizer, learning_rate, total_steps=total, pct_start=WARM_UP)
+    optimizer, scheduler = one_cycle(detector, learning_rate, epochs * len(batches))
     return train(
         detector, batches, None, None, optimizer, epochs, scheduler=scheduler, seed=seed,
         checkpoint=checkpoint, show=show,
