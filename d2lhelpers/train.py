@@ -51,8 +51,8 @@ def train(
         net: outputs (B, classes) or (B, classes, ...) logits, or without `loss` the loss itself; trained in place, left
             on the device in evaluation mode.
         train_loader, test_loader: batches (inputs, targets), the last may be short; targets (B,) or (B, ...) int64,
-            or (B, classes) float where labels are mixed: the largest part counts as right. None to test on leaves
-            the history without tests, and saves their time.
+            or (B, classes) float where labels are mixed: the largest part counts as right. What is no class, as 255
+            for void, counts neither as right nor as wrong. None to test on leaves the history without tests.
         loss: (outputs, targets) -> a value for each example or their mean; it is the mean that is minimised. None where
             the network works it out from a whole batch, `net(inputs, targets, ...)`, as detectors do; then there is no
             accuracy and nothing to test on.
@@ -160,7 +160,7 @@ class _Run:
             # frozen weights were trained with the statistics that they came with
             if isinstance(layer, _BatchNorm) and not layer.weight.requires_grad:
                 layer.eval()
-        sums = torch.zeros(3, device=self.accelerator.device)
+        sums = torch.zeros(4, device=self.accelerator.device)
         for step, batch in enumerate(loader, start=1):
             value, seen = self._step(*batch)
             self.optimizer.zero_grad()
@@ -171,25 +171,25 @@ class _Run:
             sums += seen
             progress.batch(epoch * len(loader) + step)
         # one transfer for the epoch: asking for a number after each batch would make a GPU wait for it
-        return Means.of(self.accelerator.reduce(sums))
+        return _means(self.accelerator.reduce(sums))
 
     def evaluate(self, loader: DataLoader) -> Means:
         self.model.eval()
-        sums = torch.zeros(3, device=self.accelerator.device)
+        sums = torch.zeros(4, device=self.accelerator.device)
         with torch.inference_mode():
             for inputs, targets in loader:
                 outputs = self._outputs(inputs)
                 # where examples do not divide among processes some come twice; this leaves them out
                 outputs, targets = self.accelerator.gather_for_metrics((outputs, targets))
                 sums += _sums(self.loss(outputs, targets).mean(), outputs, targets)
-        return Means.of(sums)
+        return _means(sums)
 
     def _step(self, inputs: Tensor, targets: Tensor, *more: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of a batch, and what it adds to an epoch's sums."""
         if self.loss is None:
             value = self._outputs(inputs, targets, *more)
             number = value.new_tensor(len(inputs))
-            return value, torch.stack([value.detach() * number, number * nan, number])
+            return value, torch.stack([value.detach() * number, number * nan, number, number])
         outputs = self._outputs(inputs)
         value = self.loss(outputs, targets).mean()
         return value, _sums(value, outputs, targets)
@@ -204,12 +204,19 @@ class _Run:
 
 
 def _sums(value: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
-    """(3,): the batch's losses added up, its right answers, its examples."""
+    """(4,): the batch's losses added up, its right answers, those whose target is a class, its examples."""
     number = len(targets)
-    if targets.is_floating_point():
-        targets = targets.argmax(dim=1)
-    right = (outputs.argmax(dim=1) == targets).float().mean() * number
-    return torch.stack([value.detach() * number, right, right.new_tensor(number)])
+    targets = targets.argmax(dim=1) if targets.is_floating_point() else targets.long()
+    known = (targets >= 0) & (targets < outputs.shape[1])
+    # a map counts as one answer: float32 adds up some thousand ones exactly, but not an epoch's pixels
+    share = number / max(1, targets.numel())
+    total, right = value.detach() * number, (outputs.argmax(dim=1) == targets).sum() * share
+    return torch.stack([total, right, known.sum() * share, torch.full_like(total, number)])
+
+
+def _means(sums: Tensor) -> Means:
+    loss, right, known, number = sums
+    return Means.of(torch.stack([loss, right / known * number, number]))
 
 
 def _keep(accelerator: Accelerator, path: Path) -> None:

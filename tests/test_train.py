@@ -58,6 +58,15 @@ def fit(net, epochs=2, *, data=None, loss=None, rate=0.1, shuffle=True, **option
     )
 
 
+def void_loss(outputs, targets):
+    """Of targets that are classes; 255 in a byte is one only where there are so many."""
+    unknown = 255 if outputs.shape[1] <= 255 else -100
+    losses = nn.functional.cross_entropy(
+        outputs, targets.long(), ignore_index=unknown, reduction="none"
+    )
+    return losses.mean()
+
+
 def on_cpu(net):
     return {name: value.cpu() for name, value in net.state_dict().items()}
 
@@ -116,6 +125,40 @@ class TestLoop:
         history = fit(net, 1, data=TensorDataset(images, maps), rate=0.0)
         right = (net.cpu()(images).argmax(1) == maps).float().mean()
         assert history.test_accuracy == pytest.approx([right.item()])
+
+    def test_what_is_no_class_counts_neither_as_right_nor_as_wrong(self):
+        torch.manual_seed(0)
+        images, maps = torch.randn(7, 3, 5, 7), torch.randint(0, 4, (7, 5, 7), dtype=torch.uint8)
+        maps[torch.rand(maps.shape) < 0.3] = 255
+        maps[1], maps[4] = 255, 255  # a batch of them alone, and one of which the rest is known
+        net = nn.Conv2d(3, 4, 1)
+        history = train(
+            net, *[DataLoader(TensorDataset(images, maps), 3 - k) for k in (0, 2)], void_loss,
+            torch.optim.SGD(net.parameters(), 0.0), 1, show=False,
+        )  # fmt: skip
+        known = maps != 255
+        right = (net.cpu()(images).argmax(1) == maps)[known].float().mean().item()
+        assert history.train_accuracy == pytest.approx([right])
+        assert history.test_accuracy == pytest.approx([right])
+        assert history.examples == [7]
+
+    def test_with_nothing_known_there_is_no_accuracy(self):
+        maps = torch.full((4, 5, 7), 255)
+        data = TensorDataset(torch.randn(4, 3, 5, 7), maps)
+        history = fit(nn.Conv2d(3, 4, 1), 1, data=data, loss=void_loss)
+        assert history.train_accuracy == []
+        assert history.train_loss == [0]
+
+    def test_more_classes_than_a_byte_can_tell(self):
+        torch.manual_seed(0)
+        # 255 is a class here, one of 300
+        images, labels = torch.randn(8, 3), torch.full((8,), 255)
+        net = nn.Linear(3, 300)
+        nn.init.constant_(net.bias[255:256].data, 100.0)
+        history = fit(net, 1, data=TensorDataset(images, labels), rate=0.0)
+        assert history.test_accuracy == [1]
+        history = fit(net, 1, data=TensorDataset(images, labels.byte()), loss=void_loss, rate=0.0)
+        assert history.test_accuracy == [1]
 
     def test_mixed_labels_count_for_their_largest_part(self):
         data = examples(20)

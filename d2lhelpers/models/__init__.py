@@ -8,6 +8,7 @@ from d2lhelpers.models.backbones import (
     Standardise,
     backbone,
 )
+from d2lhelpers.models.fcn import FCN
 from d2lhelpers.models.mask_rcnn import MaskRCNN
 from d2lhelpers.models.rcnn import RCNN, FasterRCNN, FastRCNN
 from d2lhelpers.models.ssd import TinySSD
@@ -17,6 +18,7 @@ from d2lhelpers.models.yolo import TinyYOLO
 __all__ = [
     "BACKBONES",
     "CIFAR10_CLASSES",
+    "FCN",
     "RCNN",
     "Classifier",
     "FastRCNN",
