@@ -12,6 +12,7 @@ from d2lhelpers.check.box_labels import objects_per_class, pad_labels
 from d2lhelpers.check.boxes import box_iou
 from d2lhelpers.check.class_losses import focal_loss, hard_negatives
 from d2lhelpers.check.class_suppression import nms_per_class
+from d2lhelpers.check.convolution_matrix import kernel2matrix
 from d2lhelpers.check.crop_boxes import crop_boxes
 from d2lhelpers.check.cutmix import cutmix
 from d2lhelpers.check.decoding import offset_inverse
@@ -19,14 +20,24 @@ from d2lhelpers.check.engine import Exercise
 from d2lhelpers.check.flat_index import flat_to_pair
 from d2lhelpers.check.grid_boxes import decode_cells, giou
 from d2lhelpers.check.grid_cells import class_grid, responsible_cells
+from d2lhelpers.check.mask_paste import paste_cells
 from d2lhelpers.check.matching import match_picture
 from d2lhelpers.check.offset_loss import offset_loss
 from d2lhelpers.check.offsets import offset_boxes
+from d2lhelpers.check.pixel_classes import class_map, void_loss
+from d2lhelpers.check.proposals import objectness_targets, proposal_recall
 from d2lhelpers.check.pyramid import count_anchors, flatten_predictions
+from d2lhelpers.check.roi_places import pool_region, sample_places
+from d2lhelpers.check.segment_labels import colours_to_classes, crop_pair, resize_labels
+from d2lhelpers.check.segment_scores import background_accuracy, confusion_matrix, mean_iou
 from d2lhelpers.check.suppression import nms
 from d2lhelpers.check.transfer import learning_rates, trained_parameters
 from d2lhelpers.check.transfer_heads import accuracy_per_class, transplant_head
 from d2lhelpers.check.transfer_inputs import frozen_batchnorm, standardise
+from d2lhelpers.check.transposed import trans_conv
+from d2lhelpers.check.transposed_hunts import as_convolution, cut_border
+from d2lhelpers.check.transposed_sizes import lost_rows, transposed_size
+from d2lhelpers.check.upsampling import bilinear_weights, interpolate_line
 from d2lhelpers.check.verdict import Page, Verdict
 
 __all__ = [
@@ -36,13 +47,21 @@ __all__ = [
     "accuracy_per_class",
     "adjust_contrast",
     "anchor_size",
+    "as_convolution",
     "assign_labels",
     "average_precision",
+    "background_accuracy",
+    "bilinear_weights",
     "box_iou",
     "class_grid",
+    "class_map",
     "coco_to_corner",
+    "colours_to_classes",
+    "confusion_matrix",
     "count_anchors",
     "crop_boxes",
+    "crop_pair",
+    "cut_border",
     "cutmix",
     "decode_cells",
     "flat_to_pair",
@@ -53,17 +72,30 @@ __all__ = [
     "frozen_batchnorm",
     "giou",
     "hard_negatives",
+    "interpolate_line",
+    "kernel2matrix",
     "learning_rates",
+    "lost_rows",
     "match_picture",
+    "mean_iou",
     "nms",
     "nms_per_class",
+    "objectness_targets",
     "objects_per_class",
     "offset_boxes",
     "offset_inverse",
     "offset_loss",
     "pad_labels",
+    "paste_cells",
+    "pool_region",
+    "proposal_recall",
+    "resize_labels",
     "responsible_cells",
+    "sample_places",
     "standardise",
     "trained_parameters",
+    "trans_conv",
     "transplant_head",
+    "transposed_size",
+    "void_loss",
 ]
