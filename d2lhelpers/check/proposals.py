@@ -53,7 +53,10 @@ def _recall_cases() -> list[Case]:
     for num, number in ((30, 20), (60, 40)):
         truths = random_boxes(6, generator)
         # some of the proposals near objects, or hardly any of them would be found
-        near = (truths.repeat(3, 1) + 0.05 * torch.randn(18, 4, generator=generator)).view(-1, 2, 2)
+        near = (
+            truths.repeat(3, 1)
+            + 0.05 * torch.randn(18, 4, generator=generator, dtype=torch.float32)
+        ).view(-1, 2, 2)
         near = near.sort(dim=1).values.flatten(1)
         proposals = torch.cat((near, random_boxes(num - 18, generator)))
         proposals = proposals[torch.randperm(num, generator=generator)]
