@@ -70,7 +70,34 @@ class TestNames:
         torch.testing.assert_close(layer_reader(net, ["3"])(IMAGES)["3"], net(IMAGES))
 
 
+class Numbered(nn.Module):
+    """Layers named as VGG's are, of which the first is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv1_1, self.conv1_2 = (nn.Conv2d(3, 3, 1) for _ in range(3))
+
+    def forward(self, x):
+        return self.conv1_2(self.conv1_1(self.conv1(self.conv1(x))))
+
+
 class TestReader:
+    def test_a_name_that_ends_in_a_number_is_a_name(self):
+        torch.manual_seed(0)
+        net = Numbered().eval()
+        assert layer_names(net) == ["x", "conv1", "conv1_3", "conv1_1", "conv1_2"]
+        read = layer_reader(net, ["conv1", "conv1_3", "conv1_1", "conv1_2"])(IMAGES)
+        x = IMAGES
+        for name, layer in (("conv1", net.conv1), ("conv1_3", net.conv1), ("conv1_1", net.conv1_1),
+                            ("conv1_2", net.conv1_2)):  # fmt: skip
+            x = layer(x)
+            torch.testing.assert_close(read[name], x, msg=name)
+
+    def test_torchvision_alone_takes_it_for_a_count(self):
+        theirs = torchvision.models.feature_extraction.get_graph_node_names(Numbered().eval())[1]
+        assert "conv1_2" in theirs
+        assert theirs.index("conv1_2") != layer_names(Numbered()).index("conv1_2")
+
     @pytest.mark.parametrize("seed", range(3))
     def test_reads_every_step_before_it_is_overwritten(self, seed):
         net = small(seed)

@@ -1,9 +1,10 @@
 """Read any layer out of a network by its name, on torchvision's feature extraction.
 
 torchvision follows the network once with a symbol in place of a picture, notes every step, and makes of the steps that
-the wanted layers need a network of its own, with the same weights. Two of its traps are closed here: a layer followed
-by an in-place one (`nn.ReLU(inplace=True)`) would be read after it was overwritten, and the modes, training or
-evaluation, of the network's parts would be lost.
+the wanted layers need a network of its own, with the same weights. Three of its traps are closed here: a layer followed
+by an in-place one (`nn.ReLU(inplace=True)`) would be read after it was overwritten; the modes, training or evaluation,
+of the network's parts would be lost; and since it takes the end of "relu1_2" for a count, it would give what is named
+so for "relu1_1".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
 __all__ = ["activations", "layer_names", "layer_reader"]
 
@@ -31,8 +32,7 @@ def layer_names(net: nn.Module) -> list[str]:
         Names for `layer_reader`, of evaluation mode.
     Taught in chapter 12.
     """
-    with modes_kept(net):
-        return get_graph_node_names(net, _tracing(net), suppress_diff_warning=True)[1]
+    return list(_steps(net))
 
 
 def layer_reader(net: nn.Module, layers: Sequence[str]) -> nn.Module:
@@ -48,7 +48,7 @@ def layer_reader(net: nn.Module, layers: Sequence[str]) -> nn.Module:
         ValueError: no layer, or one that is not there; the message lists those that are.
     Source: `torchvision.models.feature_extraction`. Taught in chapter 12.
     """
-    known = layer_names(net)
+    known = _steps(net)
     if isinstance(layers, str) or not layers:
         raise ValueError(f"layers must be a list of one name or more, got {layers!r}")
     last_steps = {}
@@ -63,7 +63,10 @@ def layer_reader(net: nn.Module, layers: Sequence[str]) -> nn.Module:
     asked = {step: layer for layer, step in last_steps.items()}
     with modes_kept(net):
         reader = create_feature_extractor(
-            net, [*asked.values()], tracer_kwargs=_tracing(net), suppress_diff_warning=True
+            net,
+            {known[step]: layer for step, layer in asked.items()},
+            tracer_kwargs=_tracing(net),
+            suppress_diff_warning=True,
         )
     for graph in (reader.train_graph, reader.eval_graph):
         (output,) = (node for node in graph.nodes if node.op == "output")
@@ -123,6 +126,27 @@ def modes_kept(net: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+def _steps(net: nn.Module) -> dict[str, str]:
+    """Each step's name, in the order of computation, and torchvision's name for it."""
+    tracer = NodePathTracer(**_tracing(net))
+    with modes_kept(net):
+        graph = tracer.trace(net.eval())
+    modules = dict(net.named_modules())
+    steps: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op == "output":
+            continue
+        theirs = tracer.node_to_qualname[node]
+        own = node.target if node.op == "call_module" else theirs
+        name, times = own, 0
+        # what is used again gets a number, unless a layer of that name has it already
+        while name in steps or (times and name in modules):
+            times += 1
+            name = f"{own}_{times}"
+        steps[name] = theirs
+    return steps
 
 
 def _tracing(net: nn.Module) -> dict:
