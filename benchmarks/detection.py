@@ -9,7 +9,6 @@ many threads as ours. Each figure is the best of several calls, ours and d2l's i
 
 import os
 import platform
-import time
 import types
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch: both on the CPU
 import d2l.torch as d2l
 import torch
 import torchvision
+from timing import best
 from torch import nn
 
 from d2lhelpers import multibox_detection, multibox_prior, multibox_target
@@ -27,18 +27,8 @@ from d2lhelpers.detection import fit
 from d2lhelpers.models import TinySSD, TinyYOLO
 from d2lhelpers.models.ssd import RATIOS, SIZES
 
-BATCH, RUNS = 32, 3
+BATCH = 32
 SIDES = (32, 16, 8, 4, 1)  # of TinySSD's maps at 256 x 256 pixels
-
-
-def best(function: Callable[[], object], runs: int = RUNS) -> float:
-    """Seconds of the fastest of several calls."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def anchors_of(prior: Callable) -> torch.Tensor:

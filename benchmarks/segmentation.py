@@ -14,15 +14,14 @@ import io
 import os
 import pickle
 import platform
-import time
 import warnings
-from collections.abc import Callable
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch: both on the CPU
 
 import d2l.torch as d2l
 import torch
 import torchvision
+from timing import best
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -39,19 +38,9 @@ from d2lhelpers.segmentation import pixel_loss
 from d2lhelpers.segmentation.loading import num_workers
 from d2lhelpers.train import train
 
-BATCH, RUNS = 32, 3
+BATCH = 32
 CLASSES, TRAINED_ON = 21, 128  # pictures of an epoch
 CROP = {"mini": (128, 128), "full": (320, 480)}
-
-
-def best(function: Callable[[], object], runs: int = RUNS) -> float:
-    """Seconds of the fastest of several calls."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def images_per_second(dataset: Dataset, workers: int = 0) -> float:

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-__all__ = ["best_device", "pays_in_bfloat16"]
+__all__ = ["autocast", "best_device", "pays_in_bfloat16"]
 
 
 def best_device() -> torch.device:
@@ -34,3 +34,8 @@ def pays_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """A context in which networks compute in bfloat16 where that pays, as `train` has them compute."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device))

@@ -141,8 +141,7 @@ class TestScenes:
         from d2lhelpers.datasets import boxed, masked
 
         monkeypatch.setattr(boxed, "NUM_SCENES", {"train": 20, "test": 12})
-        for module in (boxed, masked):
-            monkeypatch.setattr(module, "SCENES_SIDE", 48)
+        monkeypatch.setattr(boxed, "SCENES_SIDE", 48)
         monkeypatch.setattr(masked, "NUM_FAMILIAR", 12)
 
     def test_the_set_is_what_it_says(self):
@@ -166,8 +165,7 @@ class TestScenes:
             asked.append((seed, side, rest, named))
             return scene_set(num, side, seed, *rest, **named)
 
-        for module in (boxed, masked):
-            monkeypatch.setattr(module, "scene_set", recorded)
+        monkeypatch.setattr(boxed, "scene_set", recorded)
         load_masks("scenes")
         by_seed = {seed: how for seed, *how in asked}
         assert len(by_seed) == 3  # no scene is in two of the parts

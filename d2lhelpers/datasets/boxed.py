@@ -172,16 +172,24 @@ def load_boxes(name: str) -> BoxedSplit:
         train, test = (BoxedPictures(*part, ("banana",)) for part in parts)
         return BoxedSplit(name, tier(name), train, test)
     if name == SCENES:
-        return BoxedSplit(name, "mini", _scenes("train"), _scenes("test"))
+        parts = (
+            render_scenes(num, SCENES_SEED + k, part)
+            for k, (part, num) in enumerate(NUM_SCENES.items())
+        )
+        return BoxedSplit(name, "mini", *parts)
     raise ValueError(f"name is {name!r}; for detection there are {BANANAS} and {SCENES}")
 
 
-def _scenes(part: str) -> BoxedPictures:
-    setting = Setting(sizes=(0.08, 0.35), places=(0.0, 0.9), background=part)
-    seed = SCENES_SEED + ("train", "test").index(part)
-    found = scene_set(
-        NUM_SCENES[part], SCENES_SIDE, seed, NUM_OBJECTS, setting, classes=SCENES_CLASSES
-    )
+def render_scenes(num: int, seed: int, background: str) -> BoxedPictures:
+    """Scenes as "scenes" has them.
+
+    Args:
+        num: how many.
+        seed: another one gives other scenes.
+        background: the photographs behind them, "train" or "test".
+    """
+    setting = Setting(sizes=(0.08, 0.35), places=(0.0, 0.9), background=background)
+    found = scene_set(num, SCENES_SIDE, seed, NUM_OBJECTS, setting, classes=SCENES_CLASSES)
     return from_scenes(found, SCENES_CLASSES)
 
 

@@ -10,18 +10,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from d2lhelpers.datasets.boxed import (
-    NUM_OBJECTS,
     SCENES,
-    SCENES_CLASSES,
     SCENES_SEED,
-    SCENES_SIDE,
     BoxedPictures,
-    from_scenes,
     load_boxes,
+    render_scenes,
 )
 from d2lhelpers.datasets.pictures import require_images
 from d2lhelpers.datasets.voc import BACKGROUND, VOC_CLASSES, VOID
-from d2lhelpers.scenes import Setting, scene_set
 
 __all__ = ["MaskedPictures", "MaskedSplit", "load_masks", "outlines", "semantic_labels"]
 
@@ -136,12 +132,8 @@ def load_masks(name: str) -> MaskedSplit:
     if name != SCENES:
         raise ValueError(f"name is {name!r}; for segmentation in memory there is {SCENES}")
     boxed = load_boxes(SCENES)
-    # the setting that `load_boxes` draws its training scenes from, with scenes of its own
-    setting = Setting(sizes=(0.08, 0.35), places=(0.0, 0.9), background="train")
-    found = scene_set(
-        NUM_FAMILIAR, SCENES_SIDE, FAMILIAR_SEED, NUM_OBJECTS, setting, classes=SCENES_CLASSES
-    )
-    parts = (boxed.train, from_scenes(found, SCENES_CLASSES), boxed.test)
+    familiar = render_scenes(NUM_FAMILIAR, FAMILIAR_SEED, "train")
+    parts = (boxed.train, familiar, boxed.test)
     return MaskedSplit(name, "mini", *map(from_boxes, parts))
 
 

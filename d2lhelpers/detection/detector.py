@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from d2lhelpers.boxes import clip_boxes
 from d2lhelpers.detection.suppression import nms_in_groups
-from d2lhelpers.devices import pays_in_bfloat16
+from d2lhelpers.devices import autocast
 
 __all__ = ["Detection", "Detector"]
 
@@ -80,7 +80,7 @@ class Detector(nn.Module, ABC):
         images = images.to(next(self.parameters()).device)
         images = images.contiguous(memory_format=torch.channels_last)
         device = images.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device)):
+        with autocast(device):
             found = self.candidates(images)
         size = images.shape[-2:]
         return [

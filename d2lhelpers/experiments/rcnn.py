@@ -11,7 +11,7 @@ from torch import Tensor
 from d2lhelpers.boxes import box_iou
 from d2lhelpers.datasets import BoxedPictures, load_boxes, loader
 from d2lhelpers.detection import truths_of
-from d2lhelpers.devices import pays_in_bfloat16
+from d2lhelpers.devices import autocast
 from d2lhelpers.experiments.detectors import milliseconds_an_image, searching, train_and_score
 from d2lhelpers.experiments.runner import Experiment, Row
 from d2lhelpers.models import RCNN, FasterRCNN, FastRCNN, MaskRCNN
@@ -109,7 +109,7 @@ def mask_overlap(detector: MaskRCNN, pictures: BoxedPictures) -> Tensor:
         image, row = (labels[..., 0] >= 0).nonzero(as_tuple=True)
         truth = torch.cat([one["boxes"] for one in truths_of(labels, *size)])
         rois = torch.cat((image[:, None].to(truth.dtype), truth), dim=1)
-        with torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device)):
+        with autocast(device):
             features = detector.features(images.contiguous(memory_format=torch.channels_last))
             logits = detector.mask_logits(features, rois, labels[image, row, 0].long())
         masks = paste_masks(logits.sigmoid(), truth, *size)

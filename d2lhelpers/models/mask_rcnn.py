@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from d2lhelpers.augment import crop_and_resize
 from d2lhelpers.detection.detector import Detection
-from d2lhelpers.devices import pays_in_bfloat16
+from d2lhelpers.devices import autocast
 from d2lhelpers.models.rcnn import CHANNELS, STRIDE, FasterRCNN, Pool
 from d2lhelpers.proposals.roi import roi_align
 
@@ -95,7 +95,7 @@ class MaskRCNN(FasterRCNN):
         )
         boxes = torch.cat([one["boxes"] for one in found])
         classes = torch.cat([one["labels"] for one in found])
-        with torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device)):
+        with autocast(device):
             # the features a second time, a small part of the whole, so that `Detector.predict` need not hand them on
             features = self.features(images)
             rois = torch.cat((number[:, None].to(boxes.dtype), boxes), dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from d2lhelpers.datasets.voc import BACKGROUND, VOID
-from d2lhelpers.devices import pays_in_bfloat16
+from d2lhelpers.devices import autocast
 from d2lhelpers.segmentation.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
 
 __all__ = ["PixelScores", "evaluate", "near_outline", "predict"]
@@ -72,7 +72,7 @@ def predict(net: nn.Module, images: Tensor) -> Tensor:
     net.eval()
     device = next(net.parameters()).device
     images = images.to(device).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device)):
+    with autocast(device):
         logits = net(images)
     return logits.argmax(dim=1).to(torch.uint8)
 
