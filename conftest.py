@@ -12,6 +12,12 @@ from d2lhelpers.notebooks import SOURCE_DATE_EPOCH
 
 GUARD = Path(__file__).resolve().parent / "tests" / "network_guard"
 
+# A test file or a chapter belongs to one worker. Workers that share the cores take one thread each: two threads that
+# wait for each other while another process has their core make torch several times slower.
+_workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+if _workers:
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(_workers)))
+
 # Kernels and other subprocesses inherit these, whichever test starts them.
 os.environ["D2LHELPERS_DATA"] = "mini"
 os.environ["SOURCE_DATE_EPOCH"] = SOURCE_DATE_EPOCH
@@ -26,6 +32,17 @@ matplotlib.use("Agg")
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many workers as cores, up to four for the memory of as many chapters; none for a single file."""
+    single = len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file()
+    return 0 if single else min(4, os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Chapters first: they take longest, and the many short files fill up what is left of the time."""
+    items.sort(key=lambda item: item.path.suffix != ".ipynb")
 
 
 def pytest_configure(config: pytest.Config) -> None:
