@@ -34,6 +34,14 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+@pytest.fixture(autouse=True)
+def _same_chance() -> None:
+    """Each test draws what it would draw alone, whichever tests its worker ran before."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """As many workers as cores, up to four for the memory of as many chapters; none for a single file."""
     single = len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file()
