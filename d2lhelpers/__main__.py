@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.set_defaults(function=lambda given: _run(given.paths, given.write, given.record))
 
     command = commands.add_parser("train", help="train shipped weights again, in data/weights")
-    command.add_argument("name", metavar="NAME", help="s32")
+    command.add_argument("name", metavar="NAME", help="s32 or vgg")
     command.add_argument(
         "--data",
         type=Path,

@@ -1,14 +1,15 @@
-"""How the shipped weights are made: `python -m d2lhelpers train s32 --data FOLDER`."""
+"""How the shipped weights are made: `python -m d2lhelpers train NAME --data FOLDER`."""
 
 from __future__ import annotations
 
 import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from d2lhelpers import datasets
@@ -17,10 +18,13 @@ from d2lhelpers.datasets import Split, loader
 from d2lhelpers.datasets.folders import read_folders
 from d2lhelpers.files import WEIGHTS
 from d2lhelpers.history import History
-from d2lhelpers.models import BACKBONES, save_weights
-from d2lhelpers.train import train
+from d2lhelpers.models import BACKBONES, Classifier, save_weights
+from d2lhelpers.models.vgg import finish_vgg, vgg_with_norm
+from d2lhelpers.train import evaluate_accuracy, train
 
 __all__ = ["RECIPES", "Recipe", "read_data", "train_weights"]
+
+FINISHED_ON = 1000  # training pictures, about
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Recipe:
         epochs: passes over the training pictures.
         learning_rate: at the cycle's top, after a fifth of the way.
         batch_size, weight_decay, label_smoothing: as everywhere.
+        network: what is trained, for a number of classes; None for the backbone of the recipe's name.
+        finish: makes of it, and of some training pictures, the backbone that is shipped; None where it is that already.
     """
 
     epochs: int
@@ -38,9 +44,15 @@ class Recipe:
     batch_size: int = 128
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
+    # a function's repr is its address, which says nothing in a file
+    network: Callable[[int], Classifier] | None = field(default=None, repr=False)
+    finish: Callable[[Classifier, Tensor], Classifier] | None = field(default=None, repr=False)
 
 
-RECIPES = {"s32": Recipe(epochs=30)}
+RECIPES = {
+    "s32": Recipe(epochs=30),
+    "vgg": Recipe(epochs=14, network=vgg_with_norm, finish=finish_vgg),
+}
 
 
 def read_data(folder: Path | None, title: str | None = None) -> Split:
@@ -91,9 +103,10 @@ def train_weights(
     recipe, folder = RECIPES[name], folder or WEIGHTS
     epochs = epochs or recipe.epochs
     torch.manual_seed(seed)
-    net = BACKBONES[name](len(data.train.classes))
+    net = (recipe.network or BACKBONES[name])(len(data.train.classes))
     augment = v2.Compose([RandomFlip(), RandomCrop(4)])
     batches = loader(data.train, recipe.batch_size, shuffle=True, transform=augment)
+    tests = loader(data.test, 1000, shuffle=False)
     optimizer = torch.optim.AdamW(
         net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -104,7 +117,7 @@ def train_weights(
     history = train(
         net,
         batches,
-        loader(data.test, 1000, shuffle=False),
+        tests,
         nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
         optimizer,
         epochs,
@@ -112,11 +125,16 @@ def train_weights(
         seed=seed,
         checkpoint=checkpoint,
     )
+    if recipe.finish:
+        # from all over: pictures read from folders come class by class
+        every = max(len(data.train) // FINISHED_ON, 1)
+        net = recipe.finish(net.cpu(), data.train.images[::every])
     path = folder / f"{name}.safetensors"
     facts = {
         "data": str(data),
         "classes": ", ".join(data.train.classes),
-        "test accuracy": f"{history.test_accuracy[-1]:.4f}",
+        # of the file as it is: finished, with weights of 16 bits, and not in bfloat16
+        "test accuracy": f"{evaluate_accuracy(net.half().float(), tests):.4f}",
         "recipe": f"{recipe}, {epochs} epochs, seed {seed}",
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}, {history.device}",
     }

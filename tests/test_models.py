@@ -99,8 +99,11 @@ class TestBackbone:
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
-        [(("s33",), "name must be one of s32, resnet18, not 's33'"), (("s32", 0), "num_classes must be at least 1")],
-    )  # fmt: skip
+        [
+            (("s33",), "name must be one of s32, vgg, resnet18, not 's33'"),
+            (("s32", 0), "num_classes must be at least 1"),
+        ],
+    )
     def test_refuses_what_is_not_there(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             backbone(*arguments)
@@ -147,7 +150,7 @@ class TestShipped:
     def test_state_where_they_are_from_and_how_good_they_are(self, path):
         facts = load_weights(backbone(path.stem, pretrained=False), path)
         assert "CIFAR-10 (JPEG)" in facts["data"]
-        assert float(facts["test accuracy"]) >= 0.84
+        assert float(facts["test accuracy"]) >= {"s32": 0.84, "vgg": 0.83}[path.stem]
         assert not re.search(r"[/\\]", facts["data"])
 
     @pytest.mark.parametrize(

@@ -24,12 +24,18 @@ def folder(tmp_path):
     return tmp_path / "photographs"
 
 
+def accuracy(net, pictures):
+    right = net.eval()(pictures.images).argmax(dim=1) == pictures.labels
+    return right.float().mean().item()
+
+
 def test_weights_come_with_their_facts_and_nothing_else_stays(folder, tmp_path):
     out = tmp_path / "weights"
-    path, history = train_weights("s32", read_data(folder, "Two shades"), epochs=2, folder=out)
+    path, _ = train_weights("s32", read_data(folder, "Two shades"), epochs=2, folder=out)
     assert [file.name for file in out.iterdir()] == ["s32.safetensors"]
-    facts = load_weights(BACKBONES["s32"](2), path)
-    assert facts["test accuracy"] == f"{history.test_accuracy[-1]:.4f}"
+    net = BACKBONES["s32"](2)
+    facts = load_weights(net, path)
+    assert facts["test accuracy"] == f"{accuracy(net, read_data(folder).test):.4f}"
     assert facts["data"].startswith(
         "Two shades, full tier: 2 classes (bright, dark), 32 × 32 pixels, 40"
     )
@@ -77,7 +83,7 @@ def test_says_what_data_it_needs(tmp_path):
 
 
 def test_refuses_a_backbone_without_a_recipe(folder):
-    with pytest.raises(ValueError, match="name must be one of s32, not 'resnet18'"):
+    with pytest.raises(ValueError, match="name must be one of s32, vgg, not 'resnet18'"):
         train_weights("resnet18", read_data(folder))
 
 
@@ -89,3 +95,12 @@ def test_the_command_trains_and_says_what_came_of_it(folder, tmp_path, monkeypat
     assert facts["data"].startswith("Shades")
     assert main(["train", "s32", "--data", str(tmp_path)]) == 1
     assert "has no folder train" in capsys.readouterr().err
+
+
+def test_what_is_trained_with_batch_norm_is_shipped_without(folder, tmp_path):
+    data = read_data(folder)
+    path, _ = train_weights("vgg", data, epochs=1, folder=tmp_path)
+    net = BACKBONES["vgg"](2)
+    facts = load_weights(net, path)
+    assert "function" not in facts["recipe"]
+    assert facts["test accuracy"] == f"{accuracy(net, data.test):.4f}"

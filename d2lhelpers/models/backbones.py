@@ -11,35 +11,20 @@ from torch import Tensor, nn
 
 from d2lhelpers import datasets
 from d2lhelpers.files import WEIGHTS
+from d2lhelpers.models.classifier import (
+    CIFAR10_MEAN,
+    CIFAR10_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Classifier,
+    Standardise,
+)
+from d2lhelpers.models.vgg import vgg
 from d2lhelpers.models.weights import load_weights
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
-CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class Standardise(nn.Module):
-    """Bring pixels to mean 0 and standard deviation 1, channel by channel.
-
-    A part of the network, so that nobody can forget it or do it twice. Bytes are divided by 255 first.
-
-    Args:
-        mean, std: of each channel over the training pictures, of pixels in [0, 1].
-    """
-
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        super().__init__()
-        # not saved with the weights: they belong to the network's definition
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, height, width), uint8 or float in [0, 1] -> float of the same shape."""
-        largest = 255 if images.dtype == torch.uint8 else 1
-        # (x / largest - mean) / std in one pass over the pixels
-        return torch.addcmul(-self.mean / self.std, images, 1 / (largest * self.std))
 
 
 class ResidualBlock(nn.Module):
@@ -71,27 +56,6 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
-class Classifier(nn.Module):
-    """Features, averaged over the picture, and one linear layer on them.
-
-    Attributes:
-        features: (B, 3, height, width), uint8 or float in [0, 1] -> (B, C, height / stride, width / stride).
-        head: (B, C) -> (B, num_classes) logits. Called so in both backbones, to be replaced by name.
-        stride: pixels of the picture for each step of the last feature map.
-    """
-
-    def __init__(
-        self, features: nn.Sequential, channels: int, num_classes: int, stride: int
-    ) -> None:
-        super().__init__()
-        self.features = features
-        self.head = nn.Linear(channels, num_classes)
-        self.stride = stride
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images).mean(dim=(2, 3)))
-
-
 def s32(num_classes: int = 10) -> Classifier:
     """A small residual network for small pictures: stride 8, 128 channels, 0.31 million parameters.
 
@@ -116,14 +80,15 @@ def resnet18(num_classes: int = 1000) -> Classifier:
     return Classifier(features, head.in_features, num_classes, stride=32)
 
 
-BACKBONES: dict[str, Callable[[int], Classifier]] = {"s32": s32, "resnet18": resnet18}
+BACKBONES: dict[str, Callable[[int], Classifier]] = {"s32": s32, "vgg": vgg, "resnet18": resnet18}
 
 
 def backbone(name: str, num_classes: int | None = None, pretrained: bool = True) -> Classifier:
     """A network to start from.
 
     Args:
-        name: "s32", trained by this project on CIFAR-10 (JPEG), or "resnet18", trained by torchvision on ImageNet.
+        name: "s32" or "vgg", trained by this project on CIFAR-10 (JPEG), or "resnet18", trained by torchvision on
+            ImageNet. "vgg" has no batch norm: to look into (chapters 11 and 12), not to train further.
         num_classes: give it a new, untrained head for so many classes; None keeps the head it was trained with.
         pretrained: False leaves all weights as they were drawn.
     Raises:
