@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["RULES", "Step", "climb", "deconvolve", "descend", "strongest"]
+__all__ = ["RULES", "Step", "class_signal", "climb", "deconvolve", "descend", "strongest"]
 
 # What ReLU lets down of a signal, given what came up to it.
 RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -98,6 +98,22 @@ def strongest(activations: Tensor, channel: int) -> Tensor:
     signal = torch.zeros_like(activations)
     signal[:, channel] = plane * here
     return signal
+
+
+@torch.no_grad()
+def class_signal(head: nn.Linear, activations: Tensor, classes: Tensor) -> Tensor:
+    """The signal to send down: of one class, what each activation adds to its logit, per unit.
+
+    Args:
+        head: on the average of the activations over their places, as `models.Classifier` has it.
+        activations: (B, K, h, w), the last ones.
+        classes: (B,) int64, one for each picture.
+    Returns:
+        (B, K, h, w). Sent down with the rule "gradient" it is the gradient of the logit.
+    Source: Simonyan et al. 2014, section 3. Taught in chapter 12.
+    """
+    weights = head.weight[classes] / activations[0, 0].numel()
+    return weights[:, :, None, None].expand_as(activations).contiguous()
 
 
 @torch.no_grad()
