@@ -17,6 +17,7 @@ from d2lhelpers.attention import (
     dot_product_attention,
     enlarge,
     mass_on_mask,
+    peaks_on_mask,
     position_code,
 )
 
@@ -335,10 +336,48 @@ class TestMassOnMask:
         mass_on_mask(weights, torch.ones(1, 4, 4)).sum().backward()
         assert mass_on_mask(weights, torch.ones(1, 4, 4)).item() == 0
 
-    def test_bad_input_is_named(self):
-        with pytest.raises(ValueError, match="weights must be"):
-            mass_on_mask(torch.ones(1, 2, 2, 2), torch.ones(1, 4, 4))
-        with pytest.raises(ValueError, match="masks"):
-            mass_on_mask(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 4, 4))
-        with pytest.raises(ValueError, match="masks"):
-            mass_on_mask(torch.ones(1, 1, 2, 2), torch.ones(2, 4, 4))
+
+class TestPeaksOnMask:
+    def test_where_the_highest_weight_lies(self):
+        weights = torch.tensor([[0.1, 0.2], [0.3, 0.4]]).view(1, 1, 2, 2).repeat(3, 1, 1, 1)
+        masks = torch.zeros(3, 4, 4, dtype=torch.bool)
+        masks[0, 2, 3] = True  # one pixel at the last position is enough
+        masks[1, :2] = masks[1, :, :2] = True  # all the others
+        assert peaks_on_mask(weights, masks).tolist() == [True, False, False]
+
+    @given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 2**31 - 1))
+    @settings(max_examples=25)
+    def test_agrees_with_a_loop_over_pixels(self, height, width, seed):
+        generator = torch.Generator().manual_seed(seed)
+        weights = torch.rand(2, 1, height, width, generator=generator)
+        masks = torch.rand(2, 3 * height, 2 * width, generator=generator) < 0.1
+        expected = []
+        for of_picture, mask in zip(weights[:, 0], masks, strict=True):
+            row, column = divmod(of_picture.argmax().item(), width)
+            expected.append(
+                any(mask[3 * row + i, 2 * column + j] for i in range(3) for j in range(2))
+            )
+        assert peaks_on_mask(weights, masks).tolist() == expected
+
+    def test_the_first_of_several(self):
+        masks = torch.zeros(1, 2, 2)
+        masks[0, 0, 0] = 0.1
+        assert peaks_on_mask(torch.ones(1, 1, 2, 2), masks).item()
+        assert not peaks_on_mask(torch.ones(1, 1, 2, 2), 1 - masks.ceil()).item()
+
+
+@pytest.mark.parametrize("judge", [mass_on_mask, peaks_on_mask])
+@pytest.mark.parametrize(
+    ("weights", "masks"),
+    [
+        ((1, 2, 2, 2), (1, 4, 4)),
+        ((1, 2, 2), (1, 4, 4)),
+        ((1, 1, 2, 2), (1, 1, 4, 4)),
+        ((1, 1, 2, 2), (2, 4, 4)),
+    ],
+)
+def test_maps_and_masks_must_fit(judge, weights, masks):
+    with pytest.raises(
+        ValueError, match=r"weights must be \(B, 1, h, w\) and masks \(B, height, width\)"
+    ):
+        judge(torch.ones(weights), torch.ones(masks))

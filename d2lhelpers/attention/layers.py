@@ -1,15 +1,14 @@
-"""Attention over a feature map: which positions count, which channels, and who listens to whom.
+"""Layers of attention: gates for positions and for channels, pooling, and self-attention.
 
-Each module gives its result when it is called, and its result together with the map behind it by `attend`, in one
-pass: no hook is left in the network, and nothing is kept from one batch to the next. Maps carry gradients, so that a
-loss can be put on them.
+Each gives its result when it is called, and its result together with the map behind it by `attend`, in one pass:
+no hook is left in the network, and nothing is kept from one batch to the next. Maps carry gradients, so that a loss can
+be put on them.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,8 +19,6 @@ __all__ = [
     "SelfAttention",
     "SpatialGate",
     "dot_product_attention",
-    "enlarge",
-    "mass_on_mask",
     "position_code",
 ]
 
@@ -235,33 +232,3 @@ def position_code(
     y = torch.cat((along_y.sin(), along_y.cos()))[:, :, None].expand(-1, -1, width)
     x = torch.cat((along_x.sin(), along_x.cos()))[:, None, :].expand(-1, height, -1)
     return torch.cat((y, x))
-
-
-def enlarge(weights: Tensor, height: int, width: int) -> np.ndarray:
-    """Maps (..., h, w) as an array (..., height, width) float32 in pixels, bilinear, to be drawn over the picture.
-
-    Taught in chapter 13.
-    """
-    maps = weights.detach().float().reshape(-1, 1, *weights.shape[-2:])
-    large = F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
-    return large.reshape(*weights.shape[:-2], height, width).cpu().numpy()
-
-
-def mass_on_mask(weights: Tensor, masks: Tensor) -> Tensor:
-    """How much of the attention lies on the object; spread evenly, it would be the object's share of the picture.
-
-    Args:
-        weights: (B, 1, h, w), at least 0; their sum need not be 1.
-        masks: (B, height, width) bool, or float in [0, 1], true on the object.
-    Returns:
-        (B,) in [0, 1], 0 where all weights are 0; a position counts by the share of it that the object covers.
-    Raises:
-        ValueError: other shapes.
-    Taught in chapters 13 and 14.
-    """
-    if weights.ndim != 4 or weights.shape[1] != 1 or masks.ndim != 3 or len(masks) != len(weights):
-        shapes = f"{tuple(weights.shape)} and {tuple(masks.shape)}"
-        raise ValueError(f"weights must be (B, 1, h, w) and masks (B, height, width), got {shapes}")
-    covered = F.adaptive_avg_pool2d(masks[:, None].to(weights), weights.shape[2:])
-    total = weights.sum(dim=(1, 2, 3))
-    return (weights * covered).sum(dim=(1, 2, 3)) / total.clamp(min=torch.finfo(total.dtype).tiny)
