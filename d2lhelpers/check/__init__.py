@@ -5,6 +5,9 @@ Each has `.hint()`, `.hint(2)`, `.hint(3)` and `.solution()`.
 
 from d2lhelpers.check.anchors import anchor_size
 from d2lhelpers.check.assignment import assign_labels
+from d2lhelpers.check.attention_gates import gate_channels
+from d2lhelpers.check.attention_maps import attention_pool, mass_on_object
+from d2lhelpers.check.attention_queries import attend, split_heads
 from d2lhelpers.check.augmentation import adjust_contrast, flip_boxes
 from d2lhelpers.check.average_precision import average_precision
 from d2lhelpers.check.box_formats import coco_to_corner, fraction_labels
@@ -28,8 +31,15 @@ from d2lhelpers.check.pixel_classes import class_map, void_loss
 from d2lhelpers.check.proposals import objectness_targets, proposal_recall
 from d2lhelpers.check.pyramid import count_anchors, flatten_predictions
 from d2lhelpers.check.roi_places import pool_region, sample_places
+from d2lhelpers.check.seeing_distances import feature_distance, precision_at_k
+from d2lhelpers.check.seeing_fields import receptive_field
+from d2lhelpers.check.seeing_maps import grad_cam, unpool
 from d2lhelpers.check.segment_labels import colours_to_classes, crop_pair, resize_labels
 from d2lhelpers.check.segment_scores import background_accuracy, confusion_matrix, mean_iou
+from d2lhelpers.check.shortcut_hunts import new_head, shared_histogram
+from d2lhelpers.check.shortcuts import followed, paste_things, scramble_pieces
+from d2lhelpers.check.style_hunts import keep_content, style_distance
+from d2lhelpers.check.style_losses import gram_matrix, relative_loss, tv_loss
 from d2lhelpers.check.suppression import nms
 from d2lhelpers.check.transfer import learning_rates, trained_parameters
 from d2lhelpers.check.transfer_heads import accuracy_per_class, transplant_head
@@ -49,6 +59,8 @@ __all__ = [
     "anchor_size",
     "as_convolution",
     "assign_labels",
+    "attend",
+    "attention_pool",
     "average_precision",
     "background_accuracy",
     "bilinear_weights",
@@ -64,20 +76,28 @@ __all__ = [
     "cut_border",
     "cutmix",
     "decode_cells",
+    "feature_distance",
     "flat_to_pair",
     "flatten_predictions",
     "flip_boxes",
     "focal_loss",
+    "followed",
     "fraction_labels",
     "frozen_batchnorm",
+    "gate_channels",
     "giou",
+    "grad_cam",
+    "gram_matrix",
     "hard_negatives",
     "interpolate_line",
+    "keep_content",
     "kernel2matrix",
     "learning_rates",
     "lost_rows",
+    "mass_on_object",
     "match_picture",
     "mean_iou",
+    "new_head",
     "nms",
     "nms_per_class",
     "objectness_targets",
@@ -87,15 +107,25 @@ __all__ = [
     "offset_loss",
     "pad_labels",
     "paste_cells",
+    "paste_things",
     "pool_region",
+    "precision_at_k",
     "proposal_recall",
+    "receptive_field",
+    "relative_loss",
     "resize_labels",
     "responsible_cells",
     "sample_places",
+    "scramble_pieces",
+    "shared_histogram",
+    "split_heads",
     "standardise",
+    "style_distance",
     "trained_parameters",
     "trans_conv",
     "transplant_head",
     "transposed_size",
+    "tv_loss",
+    "unpool",
     "void_loss",
 ]

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "boxed": ["BoxedPictures", "BoxedSplit", "load_boxes"],
         "download": ["FetchError"],
         "labelled": ["Split", "load"],
+        "marked": ["MarkedPictures", "load_marked"],
         "masked": ["MaskedPictures", "MaskedSplit", "load_masks"],
         "pictures": ["Pictures", "loader"],
         "registry": ["REGISTRY", "Source"],
