@@ -1,4 +1,4 @@
-"""The course's commands: `python -m d2lhelpers doctor | fetch | run | train | experiment | normalise`."""
+"""The course's commands: `python -m d2lhelpers doctor | fetch | run | train | experiment | class | normalise`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from d2lhelpers import datasets, doctor
+from d2lhelpers.classroom import commands as classroom
 from d2lhelpers.datasets.registry import REGISTRY
 from d2lhelpers.notebooks import Report, execute, find_chapters, normalise, serialise, write
 from d2lhelpers.record import record
@@ -73,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument("name", metavar="NAME", nargs="?", help="else say which there are")
     command.add_argument("--variants", nargs="+", metavar="VARIANT", help="else all")
     command.set_defaults(function=_experiment)
+
+    command = commands.add_parser("class", help="assignments: hand out, collect, grade, report")
+    classroom.add_commands(command)
 
     command = commands.add_parser(
         "normalise", help="rewrite notebooks so that git sees only what matters"

@@ -49,8 +49,8 @@ def chromium():
 
 
 @contextmanager
-def jupyterlab(folder: Path):
-    """Starts JupyterLab on `folder`/notebooks with settings of its own; gives its address."""
+def jupyterlab(folder: Path, shown: str = "notebooks"):
+    """Starts JupyterLab in `folder` on what is `shown`, with settings of its own; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     own = {
@@ -66,7 +66,7 @@ def jupyterlab(folder: Path):
         '{"checkForUpdates": false, "fetchNews": "false"}'
     )
     command = [
-        *(sys.executable, "-m", "jupyter", "lab", "notebooks"),  # README's command, and what a test needs
+        *(sys.executable, "-m", "jupyter", "lab", shown),  # README's command, and what a test needs
         *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
         *(f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True"),
     ]  # fmt: skip
