@@ -16,8 +16,8 @@ from d2lhelpers.models import average_pooling, backbone, vgg_features
 from d2lhelpers.one_cycle import one_cycle
 
 __all__ = [
-    "ENLARGING", "FACTOR", "LOSSES", "Enlarger", "enlarge", "fine_detail", "judge", "measure", "reduced",
-    "train_enlarger",
+    "ENLARGING", "FACTOR", "LOSSES", "Enlarger", "enlarge", "feature_loss", "fine_detail", "judge", "measure",
+    "pixel_loss", "reduced", "train_enlarger",
 ]  # fmt: skip
 
 FACTOR = 4

@@ -14,6 +14,7 @@ __all__ = ["FCN"]
 
 COARSEST = 32  # pixels for each step of the last stage's map
 STRIDES = (32, 16, 8)
+BODIES = ("s32", "resnet18")  # backbones whose maps `stages_of` finds
 
 
 class FCN(nn.Module):
@@ -31,7 +32,7 @@ class FCN(nn.Module):
         stride: 32, 16 or 8.
         pretrained: start from the backbone's trained weights.
         upsampling: how the transposed convolutions begin, "bilinear" or "random".
-        body: the backbone's name, "s32" or "resnet18".
+        body: the backbone, one of BODIES.
     Raises:
         ValueError: another stride, upsampling or backbone.
         FileNotFoundError: the backbone's weights have to be fetched first.
@@ -49,6 +50,8 @@ class FCN(nn.Module):
         super().__init__()
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, not {num_classes}")
+        if body not in BODIES:
+            raise ValueError(f"body must be one of {', '.join(BODIES)}, not {body!r}")
         if stride not in STRIDES:
             raise ValueError(f"stride must be one of {', '.join(map(str, STRIDES))}, not {stride}")
         self.standardise, self.stages, channels = stages_of(backbone(body, pretrained=pretrained))
