@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from d2lhelpers.features.layers import require_layer
+
 __all__ = ["RULES", "Step", "class_signal", "climb", "deconvolve", "descend", "strongest"]
 
 # What ReLU lets down of a signal, given what came up to it.
@@ -58,8 +60,7 @@ def climb(net: nn.Sequential, images: Tensor, layer: str) -> tuple[list[Step], T
             f"net must be an nn.Sequential in evaluation mode, after .eval(), got {type(net).__name__}"
         )
     layers = dict(net.named_children())
-    if layer not in layers:
-        raise ValueError(f"layer: there is no {layer!r} in this network, but {', '.join(layers)}")
+    require_layer(layer, layers)
     x = images.float() / 255 if images.dtype == torch.uint8 else images
     steps = []
     for name, part in layers.items():

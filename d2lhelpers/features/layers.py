@@ -9,7 +9,7 @@ so for "relu1_1".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -17,6 +17,12 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
 __all__ = ["activations", "layer_names", "layer_reader"]
+
+
+def require_layer(layer: str, known: Collection[str]) -> None:
+    """Raise the ValueError that lists the names there are unless `layer` is one of them."""
+    if layer not in known:
+        raise ValueError(f"layer: there is no {layer!r} in this network, but {', '.join(known)}")
 
 
 def layer_names(net: nn.Module) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from d2lhelpers.features.layers import require_layer
+
 __all__ = ["grad_cam", "occlusion_map", "scaled_to_one"]
 
 AT_ONCE = 128  # covered pictures in one forward pass
@@ -31,8 +33,7 @@ def grad_cam(net: nn.Module, images: Tensor, layer: str, classes: Tensor) -> Ten
     """
     _require_evaluation(net)
     parts = dict(net.named_modules())
-    if layer not in parts:
-        raise ValueError(f"layer: there is no {layer!r} in this network, but {', '.join(parts)}")
+    require_layer(layer, parts)
     kept = []
 
     def keep(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from d2lhelpers.features.layers import activation_batches
+from d2lhelpers.features.layers import activation_batches, require_layer
 
 __all__ = ["Field", "Peaks", "cut_patches", "receptive_field", "strongest_places"]
 
@@ -59,8 +59,7 @@ def receptive_field(net: nn.Sequential, layer: str) -> Field:
     if net.training:
         raise ValueError("net must be in evaluation mode, after .eval()")
     layers = dict(net.named_children())
-    if layer not in layers:
-        raise ValueError(f"layer: there is no {layer!r} in this network, but {', '.join(layers)}")
+    require_layer(layer, layers)
     size, stride, start = 1, 1, 0
     channels = next(
         (part.in_channels for part in layers.values() if isinstance(part, nn.Conv2d)), 3
