@@ -8,5 +8,10 @@ import lazy_loader
 
 # Loaded when first used: the commands are described to the parser without torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"hunts": ["exposes"], "variants": ["Assignment", "variant_of"]}
+    __name__,
+    submod_attrs={
+        "detectors": ["handed_in", "render_unseen", "save_detector"],
+        "hunts": ["exposes"],
+        "variants": ["Assignment", "variant_of"],
+    },
 )

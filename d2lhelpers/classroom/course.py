@@ -17,6 +17,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config, PyFileConfigLoader
 
 from d2lhelpers.classroom.cells import grade_id, role
+from d2lhelpers.classroom.repair import MAX_BYTES
 from d2lhelpers.classroom.variants import SEED_VARIABLE, variant_of
 from d2lhelpers.files import ROOT, write_bytes
 
@@ -113,6 +114,25 @@ class Course:
 
     def submitted(self, assignment: str, student: str) -> Path:
         return self.root / "submitted" / student / assignment / f"{assignment}.ipynb"
+
+    def artefact(self, assignment: str) -> str:
+        """The name of the file that is handed in beside the notebook; empty where there is none."""
+        path = self.root / "release" / assignment / f"{assignment}.ipynb"
+        if not path.is_file():
+            return ""
+        return read_notebook(path).metadata.get("d2lhelpers", {}).get("artefact", "")
+
+    def handed_in(self, assignment: str, student: str) -> bytes | None:
+        """The content of the file beside a student's notebook; None where there is none.
+
+        Of one that is larger than any submission may be, no more than it takes to tell.
+        """
+        name = self.artefact(assignment)
+        path = self.submitted(assignment, student).with_name(name) if name else None
+        if path is None or not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
 
     def submissions(self, assignment: str) -> list[str]:
         """The students of whom there is something, by name."""

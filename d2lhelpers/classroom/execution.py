@@ -11,6 +11,7 @@ the notebook goes on: one endless loop costs the points of what it breaks and no
 import builtins
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -34,6 +35,10 @@ class CallTrouble(StudentError):
     """A call that brought no answer: out of time, or the process is gone."""
 
 
+class NotKnown(Exception):
+    """What a test is worth could not be told, and nobody knows whether that is the submission's fault."""
+
+
 @dataclass
 class Execution:
     """What came of a submission.
@@ -52,24 +57,37 @@ class Execution:
 
 
 def execute(
-    nb: NotebookNode, nursery: Nursery, limits: Limits, masked: tuple[str, ...] = ()
+    nb: NotebookNode,
+    nursery: Nursery,
+    limits: Limits,
+    masked: tuple[str, ...] = (),
+    given: Mapping[str, Any] | None = None,
 ) -> Execution:
     """Run a submission whose locked cells are the instructor's again.
 
     Args:
         nb: changed in place: it gets the outputs.
         masked: files and folders that the submission must not see.
+        given: what the grader puts in the place of names that the first cell imports.
     Raises:
         RuntimeError: no kernel can be started, which is not the submission's fault.
     """
-    return _Runner(nb, nursery, limits, masked).run()
+    return _Runner(nb, nursery, limits, masked, given or {}).run()
 
 
 class _Runner:
     def __init__(
-        self, nb: NotebookNode, nursery: Nursery, limits: Limits, masked: tuple[str, ...]
+        self,
+        nb: NotebookNode,
+        nursery: Nursery,
+        limits: Limits,
+        masked: tuple[str, ...],
+        given: Mapping[str, Any],
     ) -> None:
         self.nb, self.nursery, self.limits, self.masked = nb, nursery, limits, masked
+        self.given = given
+        # cells for the student alone: training, and looking at what came of it
+        self.skipped = set(nb.metadata.get("d2lhelpers", {}).get("skipped", ()))
         self.begin = time.monotonic()
         self.done = Execution(nb)
         self.restarts = -1
@@ -81,7 +99,7 @@ class _Runner:
         try:
             self._restart()
             for number, cell in enumerate(self.nb.cells, 1):
-                if cell.cell_type == "code":
+                if cell.cell_type == "code" and grade_id(cell) not in self.skipped:
                     cell.outputs, cell.execution_count = [], number
                     self._run_cell(cell)
         finally:
@@ -122,8 +140,11 @@ class _Runner:
         try:
             code = compile(cell.source, place, "exec")
             # a scope of its own for each test: none depends on another
-            scope = {name: Remote(name, self._send) for name in _names(code)} | self.names
-            exec(code, scope)
+            remote = {name: Remote(name, self._send) for name in _names(code)}
+            exec(code, {**remote, **self.names, **self.given})
+        except NotKnown as problem:
+            cell.outputs = [_error("NotGraded", str(problem))]
+            self.done.ungraded.append(grade_id(cell))
         except Exception as error:
             cell.outputs = [_error(type(error).__name__, str(error))]
             hidden = cell.source.split(HIDDEN_BEGIN)[0].count("\n") + 1

@@ -17,6 +17,7 @@ from d2lhelpers.classroom.cells import grade_id, is_answer
 from d2lhelpers.classroom.course import CONFIG, Course, read_notebook
 from d2lhelpers.classroom.execution import execute
 from d2lhelpers.classroom.jail import LIMITS_ALONE, NAMESPACES, Limits
+from d2lhelpers.classroom.judge import Judge
 from d2lhelpers.classroom.nursery import Nursery
 from d2lhelpers.classroom.preprocessors import VARIANT, executed_path
 from d2lhelpers.classroom.records import Record, key_of, read_record, write_record
@@ -125,7 +126,10 @@ def _run(
         handed_out = read_notebook(own)
         nb, flags = repair(submitted, handed_out, _of_variant(locked, handed_out))
         flags += forbidden(nb, handed_out)
-        done = execute(nb, nursery, limits, course.secrets())
+        name, content = course.artefact(assignment), course.handed_in(assignment, student)
+        judge = Judge(name, content, nursery, limits, course.secrets())
+        given = {"handed_in": judge} if name else {}
+        done = execute(nb, nursery, limits, course.secrets(), given)
     except UnreadableError as problem:
         return Record(student, key, (str(problem),), look=True, recorded=False)
     except Exception as problem:  # the grader's own trouble must not look like a score of 0
@@ -135,8 +139,9 @@ def _run(
     timestamp = course.submitted(assignment, student).with_name("timestamp.txt")
     if timestamp.is_file():
         shutil.copy(timestamp, target.parent)
-    found, unknown = (*flags, *done.flags), tuple(done.ungraded)
-    return Record(student, key, found, bool(unknown), unknown, seconds=round(done.seconds, 1))
+    found, unknown = (*flags, *done.flags, *judge.flags), tuple(done.ungraded)
+    seconds = round(done.seconds, 1)
+    return Record(student, key, found, bool(unknown), unknown, seconds=seconds, ap50=judge.ap50)
 
 
 def _record_points(course: Course, assignment: str, record: Record) -> Record:
@@ -174,6 +179,7 @@ def _key(course: Course, assignment: str, student: str, locked: dict, limits: Li
     released = course.released(assignment, student).read_bytes()
     return key_of(
         content,
+        course.handed_in(assignment, student) or b"",
         released,
         repr(sorted(locked.items())).encode(),
         course.seed.encode(),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from d2lhelpers.boxes import box_iou
+from d2lhelpers.detection import nms
 
 
 def exposes(test: Callable, broken: Callable, right: Sequence[Callable]) -> None:
@@ -51,5 +52,26 @@ def patient_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     kept: list[int] = []
     for row in scores.argsort(descending=True).tolist():
         if not kept or box_iou(boxes[row : row + 1], boxes[kept]).max() <= iou_threshold:
+            kept.append(row)
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+# ------------------------------------------------------------------ a6: non-maximum suppression, class by class
+
+
+def shifting_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
+    """Suppression within each class, in one call: boxes of different classes are moved apart. It has a fault."""
+    shift = classes * boxes.amax() if len(boxes) else classes
+    return nms(boxes + shift[:, None], scores, iou_threshold)
+
+
+def patient_class_nms(
+    boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float
+) -> Tensor:
+    """Suppression within each class by its definition: from the best down, each box against its class's kept ones."""
+    kept: list[int] = []
+    for row in scores.argsort(descending=True).tolist():
+        mine = [other for other in kept if classes[other] == classes[row]]
+        if not mine or box_iou(boxes[row : row + 1], boxes[mine]).max() <= iou_threshold:
             kept.append(row)
     return torch.tensor(kept, dtype=torch.int64)

@@ -41,6 +41,7 @@ class Limits:
         output: characters that one cell, or one call by a test, may print or show.
         file: bytes of one file; all of its files together may have four times as much.
         restarts: new processes for a submission whose process died or had to be killed.
+        artefact: seconds for each step of scoring a file that was handed in with the notebook.
     """
 
     call: float = 5.0
@@ -50,6 +51,7 @@ class Limits:
     output: int = 2_000_000
     file: int = 64 << 20
     restarts: int = 6
+    artefact: float = 60.0
 
 
 @dataclass(frozen=True)

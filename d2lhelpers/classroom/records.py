@@ -21,6 +21,7 @@ class Record:
         ungraded: the tests whose points are not known; all of them where `recorded` is false.
         recorded: whether nbgrader has points of it.
         seconds: that it ran.
+        ap50: of the detector that was handed in, on the hidden scenes; None where there is none.
     """
 
     student: str
@@ -30,6 +31,7 @@ class Record:
     ungraded: tuple[str, ...] = ()
     recorded: bool = True
     seconds: float = 0.0
+    ap50: float | None = None
 
 
 def record_path(course: Course, assignment: str, student: str) -> Path:

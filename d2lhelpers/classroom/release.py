@@ -30,6 +30,10 @@ def release(course: Course, assignment: str, students: Sequence[str] = ()) -> li
     if not done["success"]:
         raise ReleaseError(f"nbgrader could not generate {assignment}:\n{done['log']}")
     path = course.released(assignment)
+    if name := course.artefact(assignment):
+        # nbgrader hands out whatever lies beside the notebook: a teacher's own detector would be an answer to copy
+        for artefact in path.parent.glob(f"*{Path(name).suffix}"):
+            artefact.unlink()
     released = read_notebook(path)
     if found := leaks(released, source):
         path.unlink()

@@ -4,13 +4,13 @@ import csv
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from d2lhelpers.classroom.course import Course, read_notebook
 from d2lhelpers.classroom.preprocessors import executed_path
 from d2lhelpers.classroom.records import Record, read_record
-from d2lhelpers.classroom.similarity import Pair, similar
+from d2lhelpers.classroom.similarity import Pair, similar, with_same_files
 from d2lhelpers.files import write_bytes
 
 LOOK = "a person must look"
@@ -78,7 +78,7 @@ def _settled(record: Record | None, found: dict[str, float | None]) -> Record | 
     unknown = record.ungraded if record.recorded else tuple(found)
     if any(found[name] is None for name in unknown):
         return record
-    return Record(record.student, record.key, record.flags, False, (), True, record.seconds)
+    return replace(record, look=False, ungraded=(), recorded=True)
 
 
 def text(rows: Sequence[Row], best: dict[str, float]) -> str:
@@ -86,14 +86,16 @@ def text(rows: Sequence[Row], best: dict[str, float]) -> str:
     width = max(map(len, ["student", *(row.student for row in rows)]))
     widths = {name: max(len(name), 5) for name in best}
     head = f"{'student':{width}}  " + "  ".join(f"{name:>{widths[name]}}" for name in best)
-    lines = [f"{head}  {'total':>6}  {'s':>5}  flags"]
+    measured = _measured(rows)
+    lines = [f"{head}  {'total':>6}  {'AP50  ' * measured}{'s':>5}  flags"]
     limit = "  ".join(f"{best[name]:>{widths[name]}g}" for name in best)
     lines.append(f"{'of':{width}}  {limit}  {sum(best.values()):>6g}")
     for row in rows:
         marks = "  ".join(f"{_number(row.points[name]):>{widths[name]}}" for name in best)
         seconds = f"{row.record.seconds:.0f}" if row.record else "-"
+        ap50 = f"{_ap50(row) or '-':>4}  " * measured
         lines.append(
-            f"{row.student:{width}}  {marks}  {_number(row.total):>6}  {seconds:>5}  {'; '.join(row.flags)}"
+            f"{row.student:{width}}  {marks}  {_number(row.total):>6}  {ap50}{seconds:>5}  {'; '.join(row.flags)}"
         )
     return "\n".join(lines)
 
@@ -102,7 +104,8 @@ def write_csv(rows: Sequence[Row], best: dict[str, float], path: Path) -> None:
     """The table as CSV. A field whose points nobody knows is empty: it is no 0."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["student", *best, "total", "max", "seconds", "look", "flags"])
+    measured = ["AP50"] * _measured(rows)
+    writer.writerow(["student", *best, "total", "max", *measured, "seconds", "look", "flags"])
     for row in rows:
         marks = ["" if row.points[name] is None else f"{row.points[name]:g}" for name in best]
         total = "" if row.total is None else f"{row.total:g}"
@@ -110,9 +113,9 @@ def write_csv(rows: Sequence[Row], best: dict[str, float], path: Path) -> None:
         seconds = row.record.seconds if row.record else ""
         # a name that begins with = is a formula to a spreadsheet
         student = f"'{row.student}" if row.student[:1] in "=+-@" else row.student
-        writer.writerow(
-            [student, *marks, total, f"{sum(best.values()):g}", seconds, look, "; ".join(row.flags)]
-        )
+        most, ap50 = f"{sum(best.values()):g}", [_ap50(row)] * len(measured)
+        flags = "; ".join(row.flags)
+        writer.writerow([student, *marks, total, most, *ap50, seconds, look, flags])
     write_bytes(buffer.getvalue().encode("utf-8"), path)
 
 
@@ -124,7 +127,17 @@ def write_similarity(course: Course, assignment: str, path: Path) -> list[Pair]:
         if executed.is_file():
             notebooks[student] = read_notebook(executed)
     pairs = similar(notebooks, read_notebook(course.source(assignment)))
-    lines = ["one,two,likeness", *(f"{pair.one},{pair.two},{pair.likeness:.2f}" for pair in pairs)]
+    lines = [
+        "one,two,likeness",
+        *(f"{pair.one},{pair.two},{pair.likeness:.2f}" for pair in pairs),
+    ]
+    if course.artefact(assignment):
+        files = {
+            name: course.handed_in(assignment, name) for name in course.submissions(assignment)
+        }
+        pairs = with_same_files(pairs, {name: held for name, held in files.items() if held})
+        lines = ["one,two,likeness,same_file"]
+        lines += [f"{p.one},{p.two},{p.likeness:.2f},{'yes' if p.same_file else ''}" for p in pairs]
     write_bytes(("\n".join(lines) + "\n").encode(), path)
     return pairs
 
@@ -151,6 +164,16 @@ def write_feedback(course: Course, assignment: str, rows: Sequence[Row]) -> list
         write_bytes(page.encode(), path)
         paths.append(path)
     return paths
+
+
+def _measured(rows: Sequence[Row]) -> bool:
+    """Whether there is a detector to report on."""
+    return any(row.record and row.record.ap50 is not None for row in rows)
+
+
+def _ap50(row: Row) -> str:
+    known = row.record is not None and row.record.ap50 is not None
+    return f"{row.record.ap50:.2f}" if known else ""
 
 
 def _number(value: float | None) -> str:
