@@ -11,13 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from d2lhelpers import check
 from d2lhelpers.boxes import box_iou
 from d2lhelpers.classroom import exposes
 from d2lhelpers.classroom.cells import grade_id, region
 from d2lhelpers.classroom.collect import collect_folder
 from d2lhelpers.classroom.course import Course
 from d2lhelpers.classroom.grade import forbidden
-from d2lhelpers.classroom.hunts import hasty_nms, patient_nms
+from d2lhelpers.classroom.hunts import (
+    hasty_batchnorm,
+    hasty_grad_cam,
+    hasty_nms,
+    patient_batchnorm,
+    patient_grad_cam,
+    patient_nms,
+)
 from d2lhelpers.classroom.preprocessors import fill_variant
 from d2lhelpers.classroom.remote import Remote, StudentError, Unknown, answer, pack, unpack
 from d2lhelpers.classroom.repair import UnreadableError, read_submission, repair
@@ -136,6 +144,29 @@ def test_patient_nms_is_right_and_hasty_nms_is_not(seed):
     assert torch.equal(patient_nms(boxes, scores, 0.3), nms(boxes, scores, 0.3))
     assert len(hasty_nms(boxes, scores, 0.3)) < len(nms(boxes, scores, 0.3))
     assert patient_nms(boxes[:0], scores[:0], 0.3).dtype == torch.int64
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patient_batchnorm_is_right_and_hasty_batchnorm_is_not(seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = 3 * torch.randn(4, 5, 6, 7, generator=generator, dtype=torch.float32) + 1
+    layer = 0.5 + torch.rand(4, 5, generator=generator, dtype=torch.float32)
+    right = check.frozen_batchnorm.reference(x, *layer)
+    torch.testing.assert_close(patient_batchnorm(x, *layer), right, rtol=1e-4, atol=1e-4)
+    before = layer.clone()
+    assert (hasty_batchnorm(x, *layer) - right).abs().mean() > 0.1
+    assert torch.equal(layer, before)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patient_grad_cam_is_right_and_hasty_grad_cam_is_not(seed):
+    generator = torch.Generator().manual_seed(seed)
+    pair = torch.randn(2, 3, 8, 4, 5, generator=generator, dtype=torch.float32)
+    right = check.grad_cam.reference(*pair)
+    torch.testing.assert_close(patient_grad_cam(*pair), right, rtol=1e-4, atol=1e-5)
+    assert (hasty_grad_cam(*pair) - right).max() > 0.1
+    # without anything that speaks against the class, nobody can tell
+    torch.testing.assert_close(hasty_grad_cam(*pair.abs()), check.grad_cam.reference(*pair.abs()))
 
 
 # ------------------------------------------------------------------------------------------------- repair

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from d2lhelpers.boxes import box_iou
@@ -36,6 +37,25 @@ def exposes(test: Callable, broken: Callable, right: Sequence[Callable]) -> None
     raise AssertionError("the test passes on the faulty function")
 
 
+# -------------------------------------------------------------------------------- a1: frozen batch normalisation
+
+
+def hasty_batchnorm(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """A batch normalisation that stays as it is. It looks right, and it has a fault."""
+    frozen = [value.clone() for value in (running_mean, running_var, weight, bias)]
+    return F.batch_norm(x, *frozen, training=True)
+
+
+def patient_batchnorm(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """A frozen batch normalisation as what it is, one straight line for each channel."""
+    slope = weight * torch.rsqrt(running_var + 1e-5)
+    return torch.einsum("bchw,c->bchw", x, slope) + (bias - slope * running_mean).view(1, -1, 1, 1)
+
+
 # ---------------------------------------------------------------------------------- a2: non-maximum suppression
 
 
@@ -54,6 +74,24 @@ def patient_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         if not kept or box_iou(boxes[row : row + 1], boxes[kept]).max() <= iou_threshold:
             kept.append(row)
     return torch.tensor(kept, dtype=torch.int64)
+
+
+# ------------------------------------------------------------------------------------------------- a5: Grad-CAM
+
+
+def hasty_grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Grad-CAM with nothing negative in it. It looks right, and it has a fault."""
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    return (weights * activations).relu().sum(dim=1)
+
+
+def patient_grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Grad-CAM by its definition: picture by picture, channel by channel."""
+    maps = torch.zeros_like(activations[:, 0])
+    for k, (channels, slopes) in enumerate(zip(activations, gradients, strict=True)):
+        for channel, slope in zip(channels, slopes, strict=True):
+            maps[k] += slope.mean() * channel
+    return maps.clamp(min=0)
 
 
 # ------------------------------------------------------------------ a6: non-maximum suppression, class by class
