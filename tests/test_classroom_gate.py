@@ -6,6 +6,8 @@ What is of the machinery and of no assignment, such as hostile submissions, is t
 import shutil
 
 import classroom_a1
+import classroom_a3
+import classroom_a4
 import classroom_a5
 import classroom_gate as gate
 import nbformat
@@ -20,7 +22,9 @@ from d2lhelpers.classroom.release import release
 from d2lhelpers.classroom.report import table
 from d2lhelpers.files import ROOT
 
-ASSIGNMENTS = {module.NAME: module for module in (classroom_a1, classroom_a5)}
+ASSIGNMENTS = {
+    module.NAME: module for module in (classroom_a1, classroom_a3, classroom_a4, classroom_a5)
+}
 NUMBERED = [
     (name, number)
     for name, module in ASSIGNMENTS.items()

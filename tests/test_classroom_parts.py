@@ -19,12 +19,18 @@ from d2lhelpers.classroom.collect import collect_folder
 from d2lhelpers.classroom.course import Course
 from d2lhelpers.classroom.grade import forbidden
 from d2lhelpers.classroom.hunts import (
+    cell_trans_conv,
     hasty_batchnorm,
     hasty_grad_cam,
     hasty_nms,
+    hasty_resize,
+    hasty_trans_conv,
+    index_resize,
     patient_batchnorm,
     patient_grad_cam,
     patient_nms,
+    patient_resize,
+    patient_trans_conv,
 )
 from d2lhelpers.classroom.preprocessors import fill_variant
 from d2lhelpers.classroom.remote import Remote, StudentError, Unknown, answer, pack, unpack
@@ -167,6 +173,34 @@ def test_patient_grad_cam_is_right_and_hasty_grad_cam_is_not(seed):
     assert (hasty_grad_cam(*pair) - right).max() > 0.1
     # without anything that speaks against the class, nobody can tell
     torch.testing.assert_close(hasty_grad_cam(*pair.abs()), check.grad_cam.reference(*pair.abs()))
+
+
+def test_hasty_trans_conv_is_wrong_just_where_strokes_meet(seed):
+    generator = torch.Generator().manual_seed(seed)
+    for shape, stride in (((2, 3), 3), ((3, 2), 2), ((3, 3), 1)):
+        X, K = (
+            1 + torch.rand(*s, generator=generator, dtype=torch.float32) for s in ((3, 4), shape)
+        )
+        right = patient_trans_conv(X, K, stride)
+        torch.testing.assert_close(cell_trans_conv(X, K, stride), right)
+        meet = patient_trans_conv(torch.ones_like(X), torch.ones_like(K), stride) > 1
+        assert torch.equal(~torch.isclose(hasty_trans_conv(X, K, stride), right), meet)
+        assert meet.any() == (stride < max(shape))
+
+
+@given(labels=st.integers(1, 12), new=st.integers(1, 12))
+def test_hasty_resize_is_right_for_whole_factors_and_the_others_always(labels, new):
+    row = torch.arange(labels)[None]
+    right = patient_resize(row, 1, new)
+    assert torch.equal(index_resize(row, 1, new), right)
+    assert torch.equal(index_resize(row.T, new, 1), patient_resize(row.T, new, 1))
+    hasty = hasty_resize(row, 1, new)
+    if new % labels == 0:
+        assert torch.equal(hasty, right)
+    elif (
+        labels % new == 0
+    ):  # smaller by a whole factor: its first pixel is not the one in the middle
+        assert not torch.equal(hasty, right)
 
 
 # ------------------------------------------------------------------------------------------------- repair

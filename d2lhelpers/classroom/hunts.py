@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from d2lhelpers.boxes import box_iou
+from d2lhelpers.convolution import trans_conv
 from d2lhelpers.detection import nms
 
 
@@ -74,6 +75,63 @@ def patient_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         if not kept or box_iou(boxes[row : row + 1], boxes[kept]).max() <= iou_threshold:
             kept.append(row)
     return torch.tensor(kept, dtype=torch.int64)
+
+
+# ------------------------------------------------------------------------------------ a3: transposed convolution
+
+
+def hasty_trans_conv(X: Tensor, K: Tensor, stride: int) -> Tensor:
+    """Transposed convolution without a loop. It looks right, it is fast, and it has a fault."""
+    (h, w), (kh, kw) = X.shape, K.shape
+    rows = stride * torch.arange(h)[:, None] + torch.arange(kh)
+    columns = stride * torch.arange(w)[:, None] + torch.arange(kw)
+    strokes = X[:, None, :, None] * K[None, :, None, :]
+    Y = X.new_zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
+    Y[rows[:, :, None, None], columns] += strokes
+    return Y
+
+
+def patient_trans_conv(X: Tensor, K: Tensor, stride: int) -> Tensor:
+    """Transposed convolution by its definition: pixel by pixel, each paints the whole kernel."""
+    (h, w), (kh, kw) = X.shape, K.shape
+    Y = X.new_zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
+    for i in range(h):
+        for j in range(w):
+            Y[i * stride : i * stride + kh, j * stride : j * stride + kw] += X[i, j] * K
+    return Y
+
+
+def cell_trans_conv(X: Tensor, K: Tensor, stride: int) -> Tensor:
+    """Transposed convolution as chapter 09 has it: a loop over nothing but the kernel's cells."""
+    return trans_conv(X, K, stride=stride)
+
+
+# ---------------------------------------------------------------------------------- a4: labels in another size
+
+
+def hasty_resize(labels: Tensor, height: int, width: int) -> Tensor:
+    """Scale labels with PyTorch's nearest neighbour. It looks right, it is fast, and it has a fault."""
+    # float64 holds every class exactly
+    scaled = F.interpolate(labels[None, None].double(), (height, width), mode="nearest")
+    return scaled[0, 0].to(labels.dtype)
+
+
+def patient_resize(labels: Tensor, height: int, width: int) -> Tensor:
+    """Scale labels by the definition: each new pixel asks in which old one its middle lies."""
+    h, w = labels.shape
+    # in halves of a new pixel, so that all numbers are whole
+    rows = [(2 * i + 1) * h // (2 * height) for i in range(height)]
+    columns = [(2 * j + 1) * w // (2 * width) for j in range(width)]
+    return labels[rows][:, columns]
+
+
+def index_resize(labels: Tensor, height: int, width: int) -> Tensor:
+    """Scale labels by the same definition, all pixels at once."""
+    rows, columns = (
+        ((torch.arange(new, dtype=torch.float64) + 0.5) * old / new).long()
+        for old, new in zip(labels.shape, (height, width), strict=True)
+    )
+    return labels[rows[:, None], columns]
 
 
 # ------------------------------------------------------------------------------------------------- a5: Grad-CAM
