@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import classroom_a2 as a2
+import classroom_gate as gate
+import classroom_hostile as hostile
 import nbformat
 
 from d2lhelpers.__main__ import main
@@ -24,22 +26,24 @@ def make(folder: Path) -> Course:
     shutil.copy(ROOT / "assignments" / "nbgrader_config.py", folder / "course")
     course = Course((folder / "course").resolve())
     release(course, "a2")
-    answers = a2.reference(read_notebook(course.source("a2")))
+    answers = gate.reference(read_notebook(course.source("a2")))
     released = read_notebook(course.released("a2"))
-    submissions = {f"right{n}": a2.answered(released, answers) for n in range(3)} | {
+    submissions = {f"right{n}": gate.answered(released, answers) for n in range(3)} | {
         "blank": released
     }
-    submissions |= {f"mistake{n}": a2.mistaken(released, answers, n)[0] for n in range(7)}
-    hostile = [name for name in a2.names() if name not in LEFT_OUT]
+    for n in range(gate.num_mistakes(a2)):
+        mistaken, _ = gate.mistaken_answers(a2, answers, n)
+        submissions[f"mistake{n}"] = gate.answered(released, mistaken)
     submissions |= {
-        name.replace("_", "-"): a2.hostile(released, answers, name, str(course.root))[0]
-        for name in hostile
+        name.replace("_", "-"): hostile.change(released, answers, name, str(course.root))[0]
+        for name in hostile.names()
+        if name not in LEFT_OUT
     }
     (folder / "in").mkdir()
     for name, nb in submissions.items():
         (folder / "in" / f"{name}_a2.ipynb").write_text(nbformat.writes(nb), encoding="utf-8")
     for name in ("empty", "words"):
-        (folder / "in" / f"{name}_a2.ipynb").write_bytes(a2.UNREADABLE[name][0])
+        (folder / "in" / f"{name}_a2.ipynb").write_bytes(hostile.UNREADABLE[name][0])
     return course
 
 

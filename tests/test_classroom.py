@@ -1,4 +1,4 @@
-"""A whole class of a2, from release to feedback: right answers, every known mistake, and all that is hostile.
+"""A whole class of a2, from release to feedback: answers right, blank and mistaken, and all that is hostile.
 
 The class is graded once, by the teacher's own commands; the tests look at what came of it.
 """
@@ -8,6 +8,8 @@ import io
 import shutil
 
 import classroom_a2 as a2
+import classroom_gate as gate
+import classroom_hostile as hostile
 import nbformat
 import pytest
 from PIL import Image
@@ -15,12 +17,11 @@ from test_browser import TOKEN, browser_page, chromium, jupyterlab  # noqa: F401
 
 from d2lhelpers.__main__ import main
 from d2lhelpers.classroom import report
-from d2lhelpers.classroom.cells import HIDDEN_BEGIN, grade_id, is_answer, is_setup, is_test
+from d2lhelpers.classroom.cells import HIDDEN_BEGIN, grade_id, is_setup
 from d2lhelpers.classroom.course import Course, read_notebook
 from d2lhelpers.classroom.grade import grade
 from d2lhelpers.classroom.jail import Limits
 from d2lhelpers.classroom.nursery import Nursery
-from d2lhelpers.classroom.preprocessors import fill_variant, leaks
 from d2lhelpers.classroom.records import write_record
 from d2lhelpers.classroom.release import ReleaseError, release
 from d2lhelpers.classroom.variants import variant_of
@@ -28,7 +29,6 @@ from d2lhelpers.files import ROOT
 
 ASSIGNMENTS = ROOT / "assignments"
 LIMITS = Limits(call=2, cell=5, total=90)
-NUM_MISTAKES = 7
 
 
 def copy_course(folder):
@@ -54,7 +54,7 @@ class Class:
         for name, (nb, lost, flag) in self.submissions().items():
             self.expected[name] = lost, flag
             (folder / f"{name}_12345_a2.ipynb").write_text(nbformat.writes(nb), encoding="utf-8")
-        for name, (content, flag) in a2.UNREADABLE.items():
+        for name, (content, flag) in hostile.UNREADABLE.items():
             self.expected[name.replace("_", "-")] = None, flag
             (folder / f"{name.replace('_', '-')}.ipynb").write_bytes(content)
         assert (
@@ -66,13 +66,16 @@ class Class:
         self.rows = {row.student: row for row in report.table(course, "a2")}
 
     def submissions(self):
-        answers = a2.reference(self.source)
-        right = a2.answered(self.released, answers)
-        found = {"reference": (right, set(), None), "blank": (self.released, self.automatic, None)}
-        for number in range(NUM_MISTAKES):
-            found[f"mistake{number}"] = (*a2.mistaken(self.released, answers, number), None)
-        for name in a2.names():
-            made = a2.hostile(self.released, answers, name, str(self.course.root))
+        answers = gate.reference(self.source)
+        right = gate.answered(self.released, answers)
+        mistaken, lost = gate.mistaken_answers(a2, answers, 1)
+        found = {
+            "reference": (right, set(), None),
+            "blank": (self.released, self.automatic, None),
+            "mistaken": (gate.answered(self.released, mistaken), lost, None),
+        }
+        for name in hostile.names():
+            made = hostile.change(self.released, answers, name, str(self.course.root))
             found[name.replace("_", "-")] = made
         return found
 
@@ -92,23 +95,6 @@ def graded(tmp_path_factory):
 # ---------------------------------------------------------------------------------------------- handing out
 
 
-def test_the_release_holds_no_solution_no_hidden_test_and_no_rubric(graded):
-    assert leaks(graded.released, graded.source) == []
-    text = nbformat.writes(graded.released)
-    for secret in (
-        "BEGIN",
-        "clamp(min=0)",
-        "argsort",
-        "a2.hidden",
-        "patient_nms(",
-        "Rubric",
-        "Soft-NMS",
-    ):
-        assert secret not in text
-    assert text.count("raise NotImplementedError()") == 5
-    assert len(leaks(graded.source, graded.source)) > 50
-
-
 def test_a_leak_stops_the_release(tmp_path):
     course = copy_course(tmp_path)
     config = course.root / "nbgrader_config.py"
@@ -119,18 +105,6 @@ def test_a_leak_stops_the_release(tmp_path):
     with pytest.raises(ReleaseError, match="secret lines, the first: "):
         release(course, "a2")
     assert not (course.root / "release" / "a2" / "a2.ipynb").exists()
-
-
-def test_points_add_up_and_each_part_says_its_own(graded):
-    assert sum(graded.points.values()) == 100
-    parts = {"iou_": 24, "encode_": 18, "decode_": 18, "hunt_": 10, "nms_": 20, "words": 10}
-    for prefix, total in parts.items():
-        assert (
-            sum(value for name, value in graded.points.items() if name.startswith(prefix)) == total
-        )
-    text = "\n".join(cell.source for cell in graded.released.cells)
-    for number in (24, 18, 30, 10, 20):
-        assert f"({number} points)" in text
 
 
 def test_a_course_seed_decides_on_the_numbers_and_on_the_hidden_cases(graded, monkeypatch):
@@ -160,63 +134,10 @@ def test_a_course_seed_decides_on_the_numbers_and_on_the_hidden_cases(graded, mo
         Assignment("a2", 3).hidden("x")
 
 
-# ------------------------------------------------------------------------------------------------- the gate
-
-
-def test_the_reference_gets_everything_and_a_blank_nothing(graded):
-    assert graded.lost("reference") == set()
-    assert graded.rows["reference"].flags == []
-    assert graded.lost("blank") == graded.automatic
-    assert graded.rows["blank"].total == 0
-
-
-@pytest.mark.parametrize("number", range(NUM_MISTAKES))
-def test_each_known_mistake_loses_exactly_the_points_of_what_it_breaks(graded, number):
-    assert graded.lost(f"mistake{number}") == graded.expected[f"mistake{number}"][0]
-
-
-def failed(source, answers, seed, monkeypatch):
-    """The tests that answers fail when the course's seed is another; all in this process, which trusts them."""
-    monkeypatch.setenv("D2LHELPERS_CLASS_SEED", str(seed))
-    names, found = {"__name__": "tests"}, set()
-    nb = fill_variant(a2.answered(source, answers), variant_of(str(seed), "a2"))
-    for cell in nb.cells:
-        if is_setup(cell) or (is_answer(cell) and cell.cell_type == "code"):
-            exec(cell.source, names)
-    for cell in nb.cells:
-        if is_test(cell):
-            try:
-                exec(cell.source, dict(names))
-            except Exception:
-                found.add(grade_id(cell))
-    return found
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_no_seed_makes_a_right_answer_wrong(graded, seed, monkeypatch):
-    answers = a2.reference(graded.source)
-    assert failed(graded.source, answers, seed, monkeypatch) == set()
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("number", range(NUM_MISTAKES))
-def test_no_seed_hides_a_mistake_or_adds_one(graded, number, seed, monkeypatch):
-    answers, lost = a2.mistaken_answers(a2.reference(graded.source), number)
-    assert failed(graded.source, answers, seed, monkeypatch) == lost
-
-
-def test_there_are_at_least_five_mistakes_of_each_task():
-    for _, _, known in a2.LOST.values():
-        assert len(known) == NUM_MISTAKES >= 5
-    assert len(a2.WEAK_TESTS) == NUM_MISTAKES
-    together = set().union(*(lost for _, _, known in a2.LOST.values() for lost in known.values()))
-    assert together == a2.IOU | a2.DECODE | a2.NMS | {"encode_centre", "encode_size"}
-
-
 # ------------------------------------------------------------------------------------------------- hostile
 
 
-@pytest.mark.parametrize("name", [name.replace("_", "-") for name in a2.names()])
+@pytest.mark.parametrize("name", [name.replace("_", "-") for name in hostile.names()])
 def test_a_hostile_submission_is_worth_what_is_right_in_it(graded, name):
     lost, flag = graded.expected[name]
     assert graded.lost(name) == lost
@@ -224,7 +145,7 @@ def test_a_hostile_submission_is_worth_what_is_right_in_it(graded, name):
     assert flag is None or any(flag in one for one in flags), flags
 
 
-@pytest.mark.parametrize("name", [name.replace("_", "-") for name in a2.UNREADABLE])
+@pytest.mark.parametrize("name", [name.replace("_", "-") for name in hostile.UNREADABLE])
 def test_what_cannot_be_read_is_no_zero_and_a_person_must_look(graded, name):
     row = graded.rows[name]
     assert row.total is None
@@ -265,7 +186,7 @@ def test_the_report_has_a_row_a_page_and_no_silent_zero(graded):
         for secret in ("a2.hidden", "patient_nms", "Rubric"):
             assert secret not in page
     # of nms_chain, every case is hidden
-    page = (root / "feedback" / "mistake1" / "a2" / "a2.html").read_text(encoding="utf-8")
+    page = (root / "feedback" / "mistaken" / "a2" / "a2.html").read_text(encoding="utf-8")
     assert "A hidden test of this part fails." in page
 
 
@@ -311,11 +232,11 @@ def test_a_variant_for_each_student_is_graded_by_its_own_numbers_also_after_a_st
     paths = release(course, "a2", ["ada", "bob"])
     variants = [next(c.source for c in read_notebook(path).cells if is_setup(c)) for path in paths]
     assert variants[0] != variants[1]
-    answers = a2.reference(read_notebook(course.source("a2")))
+    answers = gate.reference(read_notebook(course.source("a2")))
     for student, path in zip(("ada", "bob"), paths, strict=True):
         target = course.submitted("a2", student)
         target.parent.mkdir(parents=True)
-        nbformat.write(a2.answered(read_notebook(path), answers), target)
+        nbformat.write(gate.answered(read_notebook(path), answers), target)
     command = ["class", "grade", "a2", "--course", str(course.root)]
 
     def write_and_stop(*arguments):
@@ -345,9 +266,9 @@ def test_limits_alone_grade_too_and_say_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("d2lhelpers.classroom.grade.Nursery", WithoutNamespaces)
     course = copy_course(tmp_path)
     release(course, "a2")
-    answers = a2.reference(read_notebook(course.source("a2")))
-    right = a2.answered(read_notebook(course.released("a2")), answers)
-    a2.insert(right, "import os\nif os.fork() == 0:\n    while True:\n        pass")
+    answers = gate.reference(read_notebook(course.source("a2")))
+    right = gate.answered(read_notebook(course.released("a2")), answers)
+    hostile.insert(right, "import os\nif os.fork() == 0:\n    while True:\n        pass")
     target = course.submitted("a2", "ada")
     target.parent.mkdir(parents=True)
     nbformat.write(right, target)

@@ -45,7 +45,7 @@ from d2lhelpers.datasets.boxed import render_scenes
 from d2lhelpers.detection import nms_in_groups
 from d2lhelpers.files import ROOT
 
-LIMITS = Limits(call=2, cell=5, total=90)
+LIMITS = Limits(call=10, cell=20, total=200)
 NUMBERS = range(gate.num_mistakes(a6))
 SCENES = 4
 

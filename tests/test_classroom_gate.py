@@ -1,11 +1,13 @@
 """The gate of the assignments: each is released, and answers right, blank and mistaken are graded as a teacher would.
 
-What is of the machinery and of no assignment, such as hostile submissions, is tested once, on a2, in test_classroom.
+What is of the machinery and of no assignment, such as hostile submissions, is tested on a2, in test_classroom. a6 is
+tested in test_classroom_a6, because a file of weights belongs to it.
 """
 
 import shutil
 
 import classroom_a1
+import classroom_a2
 import classroom_a3
 import classroom_a4
 import classroom_a5
@@ -23,14 +25,16 @@ from d2lhelpers.classroom.report import table
 from d2lhelpers.files import ROOT
 
 ASSIGNMENTS = {
-    module.NAME: module for module in (classroom_a1, classroom_a3, classroom_a4, classroom_a5)
+    module.NAME: module
+    for module in (classroom_a1, classroom_a2, classroom_a3, classroom_a4, classroom_a5)
 }
 NUMBERED = [
     (name, number)
     for name, module in ASSIGNMENTS.items()
     for number in range(gate.num_mistakes(module))
 ]
-LIMITS = Limits(call=2, cell=5, total=90)
+# by the wall clock, and the cores are shared: nothing here is slow of itself
+LIMITS = Limits(call=10, cell=20, total=200)
 
 
 class Graded:
@@ -91,7 +95,7 @@ def test_the_release_holds_no_solution_no_hidden_test_and_no_rubric(graded, name
         assert secret not in released
         assert secret in source
     code = [cell for cell in one.source.cells if is_answer(cell) and cell.cell_type == "code"]
-    assert released.count("raise NotImplementedError()") == len(code) >= 6
+    assert released.count("raise NotImplementedError()") == len(code) >= 5
     assert len(leaks(one.source, one.source)) > 50
 
 

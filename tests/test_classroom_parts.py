@@ -175,6 +175,7 @@ def test_patient_grad_cam_is_right_and_hasty_grad_cam_is_not(seed):
     torch.testing.assert_close(hasty_grad_cam(*pair.abs()), check.grad_cam.reference(*pair.abs()))
 
 
+@pytest.mark.parametrize("seed", range(3))
 def test_hasty_trans_conv_is_wrong_just_where_strokes_meet(seed):
     generator = torch.Generator().manual_seed(seed)
     for shape, stride in (((2, 3), 3), ((3, 2), 2), ((3, 3), 1)):
@@ -415,3 +416,21 @@ def test_what_was_to_be_written_by_hand_is_flagged():
         "one",
         "a cell of the student's own",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "flagged"),
+    [
+        ("check.box_iou(mine)", False),
+        ("check.box_iou.reference(x, y)", True),
+        ("mine = check.box_iou\nmine(x, y)", True),
+        ("other.box_iou(x, y)", True),
+        ("check(x.box_iou(y))", True),
+    ],
+)
+def test_to_ask_the_checker_is_fair_and_to_take_its_answer_is_not(source, flagged):
+    given = handed_out()
+    given.metadata["d2lhelpers"] = {"forbidden": {"one": ["box_iou"]}}
+    nb = filled()
+    nb.cells.append(new_code_cell(source))
+    assert bool(forbidden(nb, given)) == flagged
