@@ -12,6 +12,13 @@ import classroom_gate as gate
 import classroom_hostile as hostile
 import nbformat
 import pytest
+from nbgrader.auth import Authenticator
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.exchange.default import (
+    ExchangeFetchAssignment,
+    ExchangeFetchFeedback,
+    ExchangeSubmit,
+)
 from PIL import Image
 from test_browser import TOKEN, browser_page, chromium, jupyterlab  # noqa: F401 - chromium is a fixture
 
@@ -255,6 +262,38 @@ def test_a_variant_for_each_student_is_graded_by_its_own_numbers_also_after_a_st
         assert row.total == 90
         executed = read_notebook(course.executed / row.student / "a2" / "a2.ipynb")
         assert next(c.source for c in executed.cells if is_setup(c)) == setup
+
+
+def test_an_assignment_goes_out_and_its_feedback_comes_back_through_the_exchange(tmp_path, capsys):
+    course, exchange = copy_course(tmp_path / "assignments"), tmp_path / "exchange"
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as file:
+        file.write(f"c.Exchange.root = {str(exchange)!r}\n")
+    release(course, "a2")
+    assert course.api("a2").release_assignment("a2")["success"]
+
+    def as_student(step):
+        config = course.config("a2")
+        config.Exchange.assignment_dir = str(tmp_path)
+        config.CourseDirectory.root = str(tmp_path)
+        directory, who = CourseDirectory(config=config), Authenticator(config=config)
+        step(coursedir=directory, authenticator=who, config=config).start()
+
+    as_student(ExchangeFetchAssignment)
+    fetched = tmp_path / "a2" / "a2.ipynb"
+    answers = gate.reference(read_notebook(course.source("a2")))
+    nbformat.write(gate.answered(read_notebook(fetched), answers), fetched)
+    as_student(ExchangeSubmit)
+    command = ["a2", "--course", str(course.root)]
+    for step in ("collect", "grade", "report"):
+        assert main(["class", step, *command]) == 0
+    assert "1 submissions of a2" in capsys.readouterr().out
+    assert report.table(course, "a2")[0].total == 90
+    assert course.api("a2").release_feedback("a2")["success"]
+    as_student(ExchangeFetchFeedback)
+    (page,) = tmp_path.glob("a2/feedback/*/a2.html")
+    assert "A hidden test" not in page.read_text(encoding="utf-8")
 
 
 def test_limits_alone_grade_too_and_say_so(tmp_path, monkeypatch, capsys):

@@ -24,6 +24,8 @@ from d2lhelpers.classroom.records import Record, key_of, read_record, write_reco
 from d2lhelpers.classroom.repair import UnreadableError, read_submission, repair
 from d2lhelpers.files import ROOT, write_bytes
 
+# what nbgrader's exchange puts beside a submission: lateness is counted by the one, feedback returned by the other
+EXCHANGED = ("timestamp.txt", "submission_secret.txt")
 NOT_RUN = "could not be run"
 TAMPERED = "files of the course changed while it ran, by it or by one before it: restore them and grade with --force"
 
@@ -136,9 +138,10 @@ def _run(
         text = f"{NOT_RUN}: {type(problem).__name__}: {problem}"
         return Record(student, key, (text,), look=True, recorded=False)
     write_bytes(nbformat.writes(done.nb).encode("utf-8", "replace"), target)
-    timestamp = course.submitted(assignment, student).with_name("timestamp.txt")
-    if timestamp.is_file():
-        shutil.copy(timestamp, target.parent)
+    for beside in EXCHANGED:
+        path = course.submitted(assignment, student).with_name(beside)
+        if path.is_file():
+            shutil.copy(path, target.parent)
     found, unknown = (*flags, *done.flags, *judge.flags), tuple(done.ungraded)
     seconds = round(done.seconds, 1)
     return Record(student, key, found, bool(unknown), unknown, seconds=seconds, ap50=judge.ap50)
