@@ -37,3 +37,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 
 # How `lesson.claim` marks a claim in a notebook's outputs, and `notebooks.execute` finds it there.
 CLAIM_MIME = "application/vnd.d2lhelpers.claim+json"
+
+# How `lesson.play` hands stills for the web page to `record.keep_stills`.
+STILLS_MIME = "application/vnd.d2lhelpers.stills+json"
+# The environment variable by which a run asks for them.
+STILLS_WANTED = "D2LHELPERS_STILLS"

@@ -12,11 +12,12 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from d2lhelpers import datasets, doctor
+from d2lhelpers import datasets, doctor, freshness
 from d2lhelpers.classroom import commands as classroom
 from d2lhelpers.datasets.registry import REGISTRY
 from d2lhelpers.notebooks import Report, execute, find_chapters, normalise, serialise, write
-from d2lhelpers.record import record
+from d2lhelpers.record import keep_stills, record
+from d2lhelpers.uses import Package
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,10 +126,13 @@ def _run(paths: Sequence[Path], keep_outputs: bool, keep_record: bool) -> int:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            nb, report = execute(path, on_cell=on_cell)
-        runs.append((normalise(nb), report))
+            nb, report = execute(path, on_cell=on_cell, stills=keep_outputs)
         if keep_outputs and report.error is None:
-            write(runs[-1][0], path)
+            root = path.parents[1]
+            nb.metadata[freshness.KEY] = freshness.made_from(nb, Package(root))
+            keep_stills(nb, path.stem, root)
+            write(normalise(nb), path)
+        runs.append((normalise(nb), report))
     failed = [report for _, report in runs if report.error is not None]
     if keep_record:
         record(run for run in runs if run[1].error is None)

@@ -1,9 +1,8 @@
 """What a notebook needs around the concept: show a function, make a claim, size a run, turn a knob."""
 
-import ast
 import base64
 import inspect
-import textwrap
+import os
 from collections.abc import Callable
 from html import escape
 from typing import Any, TypeVar
@@ -12,8 +11,10 @@ import ipywidgets
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from d2lhelpers import CLAIM_MIME, plot
+from d2lhelpers import CLAIM_MIME, STILLS_MIME, STILLS_WANTED, plot
 from d2lhelpers.devices import best_device
+from d2lhelpers.stills import contact_sheet
+from d2lhelpers.uses import as_shown
 
 __all__ = ["budget", "claim", "play", "show_source"]
 
@@ -62,12 +63,7 @@ def show_source(function: Callable) -> None:
     Raises:
         TypeError: it was not written in Python.
     """
-    code = inspect.getsource(function)
-    statement = ast.parse(textwrap.dedent(code)).body[0].body[0]
-    if function.__doc__ and statement.end_lineno > statement.lineno:
-        lines = code.splitlines(keepends=True)
-        lines[statement.lineno - 1] = lines[statement.lineno - 1].rstrip() + '"""\n'
-        code = "".join(lines[: statement.lineno] + lines[statement.end_lineno :])
+    code = as_shown(inspect.getsource(function))
     where = f"{function.__module__}.{function.__qualname__}"
     # Markdown, so that every reader (JupyterLab, a web page, dark or light) highlights it in its own colours.
     display({"text/markdown": f"`{where}`\n\n```python\n{code}```", "text/plain": code}, raw=True)
@@ -76,8 +72,8 @@ def show_source(function: Callable) -> None:
 def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -> None:
     """Redraw a figure while the reader moves sliders.
 
-    In a live notebook the sliders and the figure appear; where widgets do not work (a web page, a printed copy)
-    the figure for the sliders' first values stands in their place.
+    In a live notebook the sliders and the figure appear; where widgets do not work (a printed copy) the figure for
+    the sliders' first values stands in their place, and on the course's web page stills of several values.
 
     Args:
         draw: makes the figure from the controls' values, given by name.
@@ -102,4 +98,6 @@ def play(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -
         control.observe(redraw, names="value")
     box = ipywidgets.VBox([*controls.values(), image])
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    if os.environ.get(STILLS_WANTED):
+        data = {STILLS_MIME: contact_sheet(draw, controls), **data}
     display({"application/vnd.jupyter.widget-view+json": view, **data}, metadata=metadata, raw=True)

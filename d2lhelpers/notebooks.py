@@ -18,8 +18,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from d2lhelpers import CLAIM_MIME
+from d2lhelpers import CLAIM_MIME, STILLS_MIME, STILLS_WANTED
 from d2lhelpers.files import ROOT, write_bytes
+from d2lhelpers.freshness import KEY
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 SOURCE_DATE_EPOCH = "1700000000"
@@ -83,8 +84,8 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
     Metadata is cut down to a whitelist, execution counts stay only when they are those of one clean run
     (1 to n), neighbouring pieces of one stream become one, and live widgets, whose identities are random and
-    which are dead on a saved page, leave the still picture or the text beside them. Applying it twice
-    changes nothing more.
+    which are dead on a saved page, leave the still picture or the text beside them; further stills have a file of
+    their own. Applying it twice changes nothing more.
 
     Raises:
         ValueError: not a notebook of format 4.
@@ -95,7 +96,8 @@ def normalise(nb: NotebookNode) -> NotebookNode:
         )
     nb = copy.deepcopy(nb)
     nb.nbformat_minor = 5
-    nb.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    noted = {KEY: nb.metadata[KEY]} if KEY in nb.metadata else {}
+    nb.metadata = nbformat.from_dict(NOTEBOOK_METADATA | noted)
     run = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
     clean = [cell.execution_count for cell in run] == list(range(1, len(run) + 1))
     for index, cell in enumerate(nb.cells):
@@ -124,8 +126,9 @@ def _normalise_outputs(outputs: list[NotebookNode], count: int | None) -> list[N
             previous.text += output.text
             continue
         if "data" in output:
-            output.data.pop(WIDGET_MIME, None)
-            output.metadata.pop(WIDGET_MIME, None)
+            for mime in (WIDGET_MIME, STILLS_MIME):
+                output.data.pop(mime, None)
+                output.metadata.pop(mime, None)
             if not output.data:
                 continue
         result.append(output)
@@ -168,7 +171,10 @@ class _MemoryMonitor(threading.Thread):
 
 
 def execute(
-    path: Path, timeout: int = CELL_TIMEOUT, on_cell: Callable[[int, int], None] | None = None
+    path: Path,
+    timeout: int = CELL_TIMEOUT,
+    on_cell: Callable[[int, int], None] | None = None,
+    stills: bool = False,
 ) -> tuple[NotebookNode, Report]:
     """Run a notebook from top to bottom in a fresh kernel, in the notebook's own folder.
 
@@ -176,6 +182,7 @@ def execute(
         path: the notebook; the file itself is not touched.
         timeout: seconds that one cell may take.
         on_cell: called after each code cell with how many are done and how many there are.
+        stills: whether widgets draw stills for the web page too; the report does not count their time.
     Returns:
         The executed notebook (not normalised) and its report. An error in a cell, a cell that takes too long
         and a kernel that dies end the run and stand in the report; nothing is raised for them.
@@ -210,7 +217,8 @@ def execute(
     error = None
     begin = time.perf_counter()
     try:
-        client.execute(env={**os.environ, "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH})
+        wanted = {STILLS_WANTED: "1"} if stills else {}
+        client.execute(env={**os.environ, "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH, **wanted})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", str(problem)).strip()
         error = f"{path.name}, cell {position + 1} of {len(nb.cells)} ({type(problem).__name__}):\n{plain}"
@@ -219,4 +227,5 @@ def execute(
     seconds = time.perf_counter() - begin
     shown = [output.get("data", {}) for cell in code for output in cell.outputs]
     claims = [data[CLAIM_MIME]["holds"] for data in shown if CLAIM_MIME in data]
+    seconds -= sum(data[STILLS_MIME]["seconds"] for data in shown if STILLS_MIME in data)
     return nb, Report(path.stem, seconds, peak, sum(claims), len(claims), error)

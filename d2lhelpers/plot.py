@@ -230,7 +230,7 @@ def bundle(figure: Figure, alt: str) -> tuple[dict, dict]:
     """
     if not alt.strip():
         raise ValueError("alt must say in words what the figure shows")
-    pixels = _rasterise(figure)
+    pixels = rasterise(figure)
     jpeg = io.BytesIO()
     # No colour subsampling, which would blur coloured lines.
     pixels.save(jpeg, format="jpeg", quality=76, subsampling=0, optimize=True)
@@ -250,10 +250,11 @@ def shown_width(pixels: int) -> int:
 
 def to_png(figure: Figure) -> bytes:
     """A drawing as PNG with a palette of 256 colours, the same bytes every time. Closes the figure."""
-    return _palette_png(_rasterise(figure))
+    return _palette_png(rasterise(figure))
 
 
-def _rasterise(figure: Figure) -> Image.Image:
+def rasterise(figure: Figure) -> Image.Image:
+    """A figure as RGB pixels, DPI an inch, on white. Closes the figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""What the last run of each chapter came to, kept in `data/` and shown in README's table."""
+"""What the last run of each chapter came to, kept in `data/`, for README's table and the web page."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
+from d2lhelpers import STILLS_MIME
 from d2lhelpers.files import ROOT, write_bytes
 from d2lhelpers.notebooks import Report, find_chapters
 
@@ -39,8 +41,8 @@ def _first_match(nb: NotebookNode, pattern: str) -> str:
     return match[1] if match else ""
 
 
-def thumbnail(nb: NotebookNode) -> tuple[bytes, str] | None:
-    """The first picture of the cell tagged `thumbnail`, as a JPEG of at most 320 pixels across, and its alt text.
+def thumbnail(nb: NotebookNode, width: int = THUMBNAIL_WIDTH) -> tuple[bytes, str] | None:
+    """The first picture of the cell tagged `thumbnail`, as a JPEG of at most `width` pixels across, and its words.
 
     Returns:
         None when no cell has that tag, or the one that has it shows no picture.
@@ -51,7 +53,7 @@ def thumbnail(nb: NotebookNode) -> tuple[bytes, str] | None:
             if mime in output.get("data", {}):
                 with Image.open(io.BytesIO(base64.b64decode(output.data[mime]))) as picture:
                     small = picture.convert("RGB")
-                small.thumbnail((THUMBNAIL_WIDTH, small.height))
+                small.thumbnail((width, small.height))
                 small.save(jpeg := io.BytesIO(), "jpeg", quality=88, optimize=True)
                 return jpeg.getvalue(), output.metadata.get(mime, {}).get("alt", "")
     return None
@@ -80,6 +82,36 @@ def results(root: Path) -> dict[str, dict]:
     """What `record` kept, by the chapters' file names without ending; empty before the first recorded run."""
     path = root / "data" / "results" / "chapters.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def keep_stills(nb: NotebookNode, chapter: str, root: Path = ROOT) -> None:
+    """Put the stills that a run of a chapter drew into `data/stills`, in place of those that were there.
+
+    Args:
+        nb: as executed, not yet normalised.
+        chapter: the notebook's file name without its ending.
+        root: of the course.
+    """
+    folder = root / "data" / "stills"
+    outputs = (output for cell in nb.cells for output in cell.get("outputs", []))
+    plays = [o.data[STILLS_MIME] for o in outputs if STILLS_MIME in o.get("data", {})]
+    for old in folder.glob(f"{chapter}*"):
+        old.unlink()
+    described = []
+    for number, play in enumerate(plays, 1):
+        name = f"{chapter}-{number}.webp"
+        write_bytes(base64.b64decode(play["sheet"]), folder / name)
+        kept = {key: play[key] for key in ("controls", "height", "width")}
+        described.append({**kept, "sheet": name})
+    if described:
+        text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        write_bytes(text.encode(), folder / f"{chapter}.json")
+
+
+def read_stills(chapter: str, root: Path = ROOT) -> list[dict[str, Any]]:
+    """What `keep_stills` kept, a widget each; empty when there is nothing. "sheet" is a file beside it."""
+    path = root / "data" / "stills" / f"{chapter}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def record(runs: Iterable[tuple[NotebookNode, Report]], root: Path = ROOT) -> None:

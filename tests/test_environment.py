@@ -20,6 +20,7 @@ from d2lhelpers.notebooks import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+BUILD = "uv run --group docs sphinx-build -W docs site"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -31,6 +32,8 @@ def parse(lines):
 
 RUNTIME = parse(PROJECT["project"]["dependencies"])
 DEVELOPMENT = parse(PROJECT["dependency-groups"]["dev"])
+DOCS = parse(PROJECT["dependency-groups"]["docs"])
+DIRECT = RUNTIME | DEVELOPMENT | DOCS
 CONSTRAINTS = parse(PROJECT["tool"]["uv"]["constraint-dependencies"])
 PIP_LINES = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
 PIP = parse(line for line in PIP_LINES if line != "-e .")
@@ -59,17 +62,14 @@ def pinned(requirement):
 # ---------------------------------------------------------------------------------------- pyproject.toml
 
 
-@pytest.mark.parametrize(
-    "requirement", [*RUNTIME.values(), *DEVELOPMENT.values()], ids=lambda r: r.name
-)
+@pytest.mark.parametrize("requirement", DIRECT.values(), ids=lambda r: r.name)
 def test_every_direct_dependency_has_a_lower_bound(requirement):
     assert lowest(requirement) is not None
 
 
 def test_the_known_good_set_pins_every_direct_dependency_within_its_bounds():
-    direct = RUNTIME | DEVELOPMENT
-    assert CONSTRAINTS.keys() == direct.keys()
-    for name, requirement in direct.items():
+    assert CONSTRAINTS.keys() == DIRECT.keys()
+    for name, requirement in DIRECT.items():
         assert requirement.specifier.contains(pinned(CONSTRAINTS[name])), name
 
 
@@ -110,7 +110,7 @@ def test_environment_yml_is_complete_and_conda_can_read_it():
     assert PIP_LINES[-1] == "-e .", (
         "the package itself, and with it all dependencies that are not named"
     )
-    assert DEVELOPMENT.keys() <= PIP.keys()
+    assert DEVELOPMENT.keys() | DOCS.keys() <= PIP.keys()
 
 
 def test_environment_yml_honours_the_pins_of_d2l():
@@ -119,13 +119,12 @@ def test_environment_yml_honours_the_pins_of_d2l():
 
 
 def test_environment_yml_stays_within_pyproject():
-    direct = RUNTIME | DEVELOPMENT
-    extra = PIP.keys() - direct.keys() - parse(requires("d2l")).keys()
+    extra = PIP.keys() - DIRECT.keys() - parse(requires("d2l")).keys()
     assert not extra, f"in environment.yml only: {extra}"
-    for name in PIP.keys() & direct.keys():
+    for name in PIP.keys() & DIRECT.keys():
         bound = lowest(PIP[name])
         # the oldest version that environment.yml admits; one that says 0.24.* starts at 0.24
-        assert bound >= lowest(direct[name]), name
+        assert bound >= lowest(DIRECT[name]), name
     for name in ("torch", "torchvision", "d2l"):
         assert PIP[name].specifier == CONSTRAINTS[name].specifier
 
@@ -141,7 +140,7 @@ def code_lines(readme):
 
 def test_readme_shows_both_commands_and_ci_runs_the_test_command():
     shown = code_lines((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert {"uv run jupyter lab notebooks", "uv run pytest"} <= set(shown)
+    assert {"uv run jupyter lab notebooks", "uv run pytest", BUILD} <= set(shown)
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().splitlines()
     assert script[-1] == "uv run pytest"
 
@@ -163,8 +162,8 @@ def test_workflows_have_few_rights_and_pinned_actions(path):
             assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step.get("uses", "a/b@v1"))
 
 
-def test_workflows_cover_both_pythons_the_pins_and_a_required_gpu():
-    ci, gpu = (yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"] for path in WORKFLOWS)
+def test_workflows_cover_both_pythons_the_pins_a_required_gpu_and_the_web_page():
+    ci, docs, gpu = (yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"] for path in WORKFLOWS)
     oldest, newest = re.fullmatch(
         r">=(3\.\d+),<3\.(\d+)", PROJECT["project"]["requires-python"]
     ).groups()
@@ -172,6 +171,9 @@ def test_workflows_cover_both_pythons_the_pins_and_a_required_gpu():
     assert ci["pins"]["steps"][1]["with"]["environment-file"] == "environment.yml"
     assert gpu["test"]["env"]["D2LHELPERS_REQUIRE_GPU"] == "1"
     assert gpu["test"]["steps"][-1]["run"] == "uv run pytest"
+    assert BUILD in [step.get("run") for step in docs["build"]["steps"]]
+    assert docs["publish"]["needs"] == "build"
+    assert set(docs["publish"]["permissions"]) == {"pages", "id-token"}
 
 
 def test_pre_commit_fetches_nothing():

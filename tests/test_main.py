@@ -10,11 +10,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import d2lhelpers.__main__ as command_line
-from d2lhelpers import CLAIM_MIME, doctor
+from d2lhelpers import CLAIM_MIME, doctor, freshness
 from d2lhelpers.__main__ import main
 from d2lhelpers.datasets.registry import REGISTRY
 from d2lhelpers.notebooks import Report, find_chapters, normalise, write
 from d2lhelpers.record import TABLE_BEGIN, TABLE_END, record
+from d2lhelpers.uses import Package
 
 
 @pytest.fixture
@@ -166,6 +167,7 @@ def test_run_writes_what_succeeded_and_only_that(course, capsys):
     nb = nbformat.read(good, as_version=4)
     assert [cell.execution_count for cell in nb.cells[1:]] == [1]
     assert CLAIM_MIME in nb.cells[1].outputs[0].data
+    assert freshness.changes(nb, Package(course)) == []
     assert (course / "notebooks" / "02_bad.ipynb").read_bytes() == bad
     assert "01_good" in (course / "data/results/chapters.json").read_text()
     assert "02_bad" not in (course / "data/results/chapters.json").read_text()
@@ -182,7 +184,8 @@ def test_what_is_kept_is_of_the_mini_tier(course, monkeypatch, options, expected
     monkeypatch.setenv("D2LHELPERS_DATA", "full")
     seen = []
 
-    def execute(path, on_cell):
+    def execute(path, on_cell, stills):
+        assert stills == ("--write" in options)
         seen.append(os.environ["D2LHELPERS_DATA"])
         return nbformat.read(path, as_version=4), Report(path.stem, 1.0, 0, 0, 0)
 

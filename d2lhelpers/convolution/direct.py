@@ -18,7 +18,7 @@ from d2lhelpers.convolution.sizes import (
     conv_transpose_output_size,
 )
 
-__all__ = ["corr2d", "trans_conv"]
+__all__ = ["corr2d", "kernel_cells", "trans_conv"]
 
 Pair = tuple[int, int]
 

@@ -16,7 +16,7 @@ from d2lhelpers.proposals.rpn import ProposalNetwork
 from d2lhelpers.proposals.sampling import RoISample, sample_rois
 from d2lhelpers.proposals.selective_search import Remembered
 
-__all__ = ["RCNN", "FastRCNN", "FasterRCNN"]
+__all__ = ["RCNN", "FastRCNN", "FasterRCNN", "crop", "with_context"]
 
 CHANNELS, STRIDE = 128, 8  # of the shipped backbone
 SIDE = 4  # cells of a region's features: what the backbone makes of the 32 x 32 pixels that it was trained on

@@ -21,7 +21,7 @@ from d2lhelpers.detection.detector import Detector
 from d2lhelpers.detection.losses import ciou_loss, giou_loss, squared_loss
 from d2lhelpers.models.backbones import backbone
 
-__all__ = ["TinyYOLO"]
+__all__ = ["TinyYOLO", "decode"]
 
 CHANNELS = 128
 USUAL_SIDE = 3.0  # cells; what an untrained network says
