@@ -15,8 +15,8 @@ from d2lhelpers.boxes import (
     pairwise_iou,
     require_boxes,
     require_four_columns,
-    require_same_device,
 )
+from d2lhelpers.devices import require_same_device
 
 __all__ = [
     "assign_anchor_to_bbox",

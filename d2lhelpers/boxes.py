@@ -8,6 +8,8 @@ Its width is x2 - x1, with no "+ 1": coordinates are positions between pixels, n
 import torch
 from torch import Tensor
 
+from d2lhelpers.devices import require_same_device
+
 __all__ = ["box_area", "box_center_to_corner", "box_corner_to_center", "box_iou", "clip_boxes"]
 
 
@@ -30,15 +32,6 @@ def require_four_columns(boxes: Tensor, name: str = "boxes") -> None:
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
         raise ValueError(
             f"{name} must have a last dimension of 4, one box a row, got {tuple(boxes.shape)}"
-        )
-
-
-def require_same_device(**tensors: Tensor) -> None:
-    """Raise the ValueError that names every argument and its device unless all devices are the same."""
-    if len({tensor.device for tensor in tensors.values()}) > 1:
-        places = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
-        raise ValueError(
-            f"all arguments must be on one device, got {places}; move them with .to(device)"
         )
 
 

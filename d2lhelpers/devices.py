@@ -1,10 +1,11 @@
-"""Which device to compute on, and in which precision."""
+"""Which device to compute on, in which precision, and that all is on one."""
 
 from __future__ import annotations
 
 import os
 
 import torch
+from torch import Tensor
 
 __all__ = ["autocast", "best_device", "pays_in_bfloat16"]
 
@@ -39,3 +40,12 @@ def pays_in_bfloat16(device: torch.device) -> bool:
 def autocast(device: torch.device) -> torch.autocast:
     """A context in which networks compute in bfloat16 where that pays, as `train` has them compute."""
     return torch.autocast(device.type, torch.bfloat16, enabled=pays_in_bfloat16(device))
+
+
+def require_same_device(**tensors: Tensor) -> None:
+    """Raise the ValueError that names every argument and its device unless all devices are the same."""
+    if len({tensor.device for tensor in tensors.values()}) > 1:
+        places = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
+        raise ValueError(
+            f"all arguments must be on one device, got {places}; move them with .to(device)"
+        )

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from d2lhelpers.boxes import require_same_device
 from d2lhelpers.convolution.sizes import (
     Setting,
     as_pair,
     conv_output_size,
     conv_transpose_output_size,
 )
+from d2lhelpers.devices import require_same_device
 
 __all__ = ["corr2d", "kernel_cells", "trans_conv"]
 

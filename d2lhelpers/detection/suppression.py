@@ -5,7 +5,8 @@ import torchvision
 from torch import Tensor
 
 from d2lhelpers.anchors import offset_inverse
-from d2lhelpers.boxes import pairwise_iou, require_boxes, require_same_device
+from d2lhelpers.boxes import pairwise_iou, require_boxes
+from d2lhelpers.devices import require_same_device
 
 __all__ = ["multibox_detection", "nms", "soft_nms"]
 

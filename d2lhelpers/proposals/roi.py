@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from d2lhelpers.boxes import require_boxes, require_four_columns, require_same_device
+from d2lhelpers.boxes import require_boxes, require_four_columns
+from d2lhelpers.devices import require_same_device
 
 __all__ = ["roi_align", "roi_pool"]
 

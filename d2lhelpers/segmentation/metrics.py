@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from d2lhelpers.boxes import require_same_device
 from d2lhelpers.datasets.voc import VOID
+from d2lhelpers.devices import require_same_device
 
 __all__ = ["class_iou", "confusion_matrix", "mean_iou", "pixel_accuracy"]
 
