@@ -57,6 +57,7 @@ html_js_files = ["stills.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_copyright = False
 html_search_scorer = str(HERE / "_static" / "scorer.js")
 html_search_language = "en"
 html_theme_options = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from _ext.chapters import costs
 from _ext.course import Chapter, Course
 from d2lhelpers import record
 
@@ -21,13 +20,8 @@ CARD = """::::{{container}} card
 
 [{chapter.number}]{{.number}} [{chapter.title}]({chapter.page}.ipynb)
 
-{about}
+[{about}]{{.fact}}
 ::::
-"""
-NO_GUIDE = """# For teachers
-
-The guide for teachers is being written. Every exercise of the chapters can be handed out as it is: the
-[list of exercises](/api/check.md) says what each one asks, and which mistakes it recognises by name.
 """
 
 
@@ -39,7 +33,8 @@ def gallery(course: Course) -> str:
 
 def _card(chapter: Chapter) -> str:
     _, alt = record.thumbnail(chapter.nb)
-    about = " · ".join(f"[{part}]{{.fact}}" for part in costs(chapter)[:2])
+    run = chapter.run
+    about = f"{run['seconds']:.0f} s · {run['peak_mib'] / 1024:.1f} GiB" if run else ""
     return CARD.format(alt=alt.replace("]", r"\]"), chapter=chapter, about=about)
 
 
@@ -51,8 +46,6 @@ def contents(course: Course) -> str:
 
 def teachers(guide: Path) -> str:
     """Markdown: the guide for teachers, its links to files of the repository as plain text."""
-    if not guide.exists():
-        return NO_GUIDE
     text = guide.read_text(encoding="utf-8")
     # what is no page of the site cannot be a link on it
     return re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]+\)", r"\1", text)

@@ -27,7 +27,6 @@ SETTINGS = {
     "tex": {"packages": {"[+]": ["ams"]}},
     # wide formulas scroll within themselves on a phone, see course.css
     "chtml": {"displayAlign": "center"},
-    "options": {"enableMenu": False},
 }  # fmt: skip
 
 

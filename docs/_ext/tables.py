@@ -9,8 +9,8 @@ from _ext.course import Chapter, Course
 from d2lhelpers.experiments import EXPERIMENTS
 
 FIRST = "detectors"  # the table that the course is known by
-# How a column is headed, and a section. Others keep their names.
-COLUMNS = {
+# How a measure is named, and an experiment. Others keep their names.
+MEASURES = {
     "ap50": "AP50",
     "ap": "AP",
     "small": "AP, small objects",
@@ -24,11 +24,40 @@ COLUMNS = {
     "near": "mIoU near outlines",
     "far": "mIoU far from them",
 }
+# where the same word means something else, or needs more words
+MEASURES_OF = {
+    "attention": {"mass": "attention on the object", "hit": "its peak on the object"},
+    "enlarging": {
+        "psnr": "PSNR, dB",
+        "judge": "distance by another network",
+        "detail": "fine detail",
+    },
+    "shortcuts": {"mass": "attention on the object"},
+    "style": {"ms": "ms an evaluation"}
+    | {str(n): f"loss after {n} evaluations" for n in (5, 10, 20, 40, 80, 160)},
+    "style-networks": {"texture": "distance in texture", "colour": "distance in colours"},
+}
+# of the maps of chapter 12: mass on two toys, and likeness once the network is random down to a block
+ENDINGS = {
+    " other": ": share on the other toy",
+    ", head": ": likeness, head random",
+    ", conv4": ": likeness, random down to conv4",
+    ", conv3": ": likeness, random down to conv3",
+    ", conv2": ": likeness, random down to conv2",
+    ", conv1": ": likeness, all random",
+    "": ": share on the toy asked about",
+}
 TITLES = {
+    "attention": "Attention for images",
+    "enlarging": "Enlarging pictures",
     "fcn": "FCN",
     "fcn-long": "FCN, trained longer",
     "rcnn": "The R-CNN family",
+    "seeing": "Maps of what a network sees",
+    "shortcuts": "Colour, shape and scene",
     "ssd": "SSD",
+    "style": "Style transfer, L-BFGS and Adam",
+    "style-networks": "Style transfer by another network",
     "yolo": "YOLO",
     "yolo-long": "YOLO, trained longer",
 }
@@ -37,7 +66,9 @@ SECTION = """({label})=
 
 {question}
 
+:::{{container}} results
 {table}
+:::
 
 {about} Measure it again, a seed at a time, with
 
@@ -71,12 +102,12 @@ def _section(name: str, kept: dict, course: Course) -> str:
     title = TITLES.get(name, name.replace("-", " ").capitalize())
     return SECTION.format(
         label=f"results-{name}", title=title, question=kept["question"], name=name, about=about,
-        table=_table(kept["rows"]),
+        table=_table(name, kept["rows"]),
     )  # fmt: skip
 
 
 def _setting(value: object) -> str:
-    return json.dumps(value) if isinstance(value, list) else str(value)
+    return f"`{json.dumps(value)}`" if isinstance(value, list | dict) else str(value)
 
 
 def _reads(chapter: Chapter, name: str) -> bool:
@@ -88,19 +119,32 @@ def _reads(chapter: Chapter, name: str) -> bool:
     )
 
 
-def _table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
+def _table(experiment: str, rows: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A row for each variant; a column for each, where that is narrower by far."""
     names = list(
         dict.fromkeys(name for seeds in rows.values() for r in seeds.values() for name in r)
     )
-    lines = ["| | " + " | ".join(COLUMNS.get(name, name) for name in names) + " |"]
-    lines.append("|---|" + "---:|" * len(names))
     columns = [
         _column([[r[name] for r in seeds.values() if name in r] for seeds in rows.values()])
         for name in names
     ]
-    for variant, cells in zip(rows, zip(*columns, strict=True), strict=True):
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
+    heads, labels = [_named(experiment, name) for name in names], list(rows)
+    cells = list(zip(*columns, strict=True))
+    if len(heads) > max(6, len(labels)):
+        heads, labels, cells = labels, heads, columns
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    lines += [
+        f"| {label} | " + " | ".join(row) + " |" for label, row in zip(labels, cells, strict=True)
+    ]
     return "\n".join(lines)
+
+
+def _named(experiment: str, name: str) -> str:
+    """A measure's name in words."""
+    if experiment == "seeing" and name != "accuracy":
+        ending, words = next(pair for pair in ENDINGS.items() if name.endswith(pair[0]))
+        return name.removesuffix(ending) + words
+    return {**MEASURES, **MEASURES_OF.get(experiment, {})}.get(name, name)
 
 
 def _column(variants: list[list[float]]) -> list[str]:
