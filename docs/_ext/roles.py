@@ -33,9 +33,8 @@ class Guard(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         if not exists(Path(self.config.course_root), self.text):
             raise ExtensionError(f"{self.env.docname} names a test that is not there: {self.text}")
-        name = self.text.split("::")[-1]
-        node = nodes.literal(self.rawtext, name, classes=["guard"])
-        return [node], []
+        words = self.text.split("::")[-1].removeprefix("test_").replace("_", " ")
+        return [nodes.abbreviation(self.rawtext, words, explanation=self.text)], []
 
 
 class ChapterLink(SphinxRole):
