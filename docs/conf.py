@@ -1,6 +1,6 @@
 """The web page of the course, made from the executed chapters, the docstrings and the measured results.
 
-`uv run --group docs sphinx-build -W docs site` builds it, offline; what stands in `docs/_ext` does the work.
+`uv run --group docs sphinx-build -W -j auto docs site` builds it, offline; what stands in `docs/_ext` does the work.
 """
 
 import sys

@@ -20,7 +20,7 @@ from d2lhelpers.notebooks import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-BUILD = "uv run --group docs sphinx-build -W docs site"
+BUILD = "uv run --group docs sphinx-build -W -j auto docs site"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 

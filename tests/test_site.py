@@ -31,7 +31,7 @@ def site(tmp_path_factory):
     """The folder of a clean build."""
     folder = tmp_path_factory.mktemp("web") / "site"
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "-q", "-d", folder.parent / "trees", "docs", folder],
+        [sys.executable, "-m", "sphinx", "-W", "-q", "-j", "auto", "-d", folder.parent / "trees", "docs", folder],
         cwd=ROOT, capture_output=True, text=True, timeout=BUILD_TIMEOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
