@@ -27,6 +27,7 @@ from d2lhelpers.classroom.cells import (
     is_test,
 )
 from d2lhelpers.classroom.preprocessors import fill_variant
+from d2lhelpers.classroom.report import Row
 from d2lhelpers.classroom.variants import SEED_VARIABLE, variant_of
 
 
@@ -105,3 +106,11 @@ def failed(
                 except Exception:
                     found.add(grade_id(cell))
     return found
+
+
+def lost(row: Row, worth: Mapping[str, float]) -> set[str]:
+    """The automatic tests that a submission has no points of; none may be worth a part of its points."""
+    automatic = worth.keys() - {"words"}
+    for name in automatic:
+        assert row.points[name] in (0, worth[name]), name
+    return {name for name in automatic if row.points[name] == 0}
