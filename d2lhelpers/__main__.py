@@ -129,9 +129,10 @@ def _run(paths: Sequence[Path], keep_outputs: bool, keep_record: bool) -> int:
             nb, report = execute(path, on_cell=on_cell, stills=keep_outputs)
         if keep_outputs and report.error is None:
             root = path.parents[1]
-            nb.metadata[freshness.KEY] = freshness.made_from(nb, Package(root))
             keep_stills(nb, path.stem, root)
-            write(normalise(nb), path)
+            nb = normalise(nb)
+            nb.metadata[freshness.KEY] = freshness.made_from(nb, Package(root), path.stem)
+            write(nb, path)
         runs.append((normalise(nb), report))
     failed = [report for _, report in runs if report.error is not None]
     if keep_record:

@@ -1,13 +1,15 @@
 """Whether a chapter's outputs are as new as what they were made from.
 
 `python -m d2lhelpers run --write` notes in the notebook a hash of its code, of the definitions of the package that
-this code uses, and of the results and weights that either names. A change anywhere else leaves the chapter fresh.
+this code uses, of the results and weights that either names, and of the outputs and the stills that came of it. A
+change anywhere else leaves the chapter fresh.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from nbformat import NotebookNode
 from d2lhelpers.uses import Definition, Package, imports
 
 KEY = "d2lhelpers"  # in the notebook's metadata
-CELLS = "its own code"
+CELLS, OUTPUTS, STILLS = "its own code", "its outputs", "its stills"
 DATA = ("data/results", "data/weights")
 
 
@@ -26,15 +28,16 @@ def code(nb: NotebookNode) -> str:
     return "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
 
 
-def made_from(nb: NotebookNode, package: Package) -> dict[str, str]:
-    """A short hash of everything that the outputs of a notebook depend on, by where it is.
+def made_from(nb: NotebookNode, package: Package, chapter: str) -> dict[str, str]:
+    """A short hash of everything that the outputs of a notebook depend on, by where it is, and of the outputs.
 
     Args:
-        nb: its code counts, not its outputs or its prose.
-        package: of the same clone.
+        nb: normalised; its prose does not count.
+        package: of the same clone, where the chapter's stills are already.
+        chapter: the notebook's file name without its ending.
     Returns:
-        For the cells, for each module or subpackage at the top of the package as far as it is used, and for each file
-        of results or weights that is named in either.
+        For the cells, their outputs and the stills, for each module or subpackage at the top of the package as far as
+        it is used, and for each file of results or weights that is named in either.
     """
     text = code(nb)
     tree = ast.parse(text)
@@ -50,15 +53,22 @@ def made_from(nb: NotebookNode, package: Package) -> dict[str, str]:
         for name, path in _data_files(package.root).items()
         if path.stem in strings
     }
-    return {CELLS: _short(text.encode()), **dict(sorted(hashes.items()))}
+    outputs = [cell.get("outputs", []) for cell in nb.cells]
+    stills = sorted((package.root / "data" / "stills").glob(f"{chapter}*"))
+    return {
+        CELLS: _short(text.encode()),
+        OUTPUTS: _short(json.dumps(outputs, sort_keys=True).encode()),
+        STILLS: _short(b"".join(path.read_bytes() for path in stills)),
+        **dict(sorted(hashes.items())),
+    }
 
 
-def changes(nb: NotebookNode, package: Package) -> list[str]:
+def changes(nb: NotebookNode, package: Package, chapter: str) -> list[str]:
     """What is no longer as it was when the notebook's outputs were made; empty for a fresh one."""
     noted = nb.metadata.get(KEY)
     if not noted:
         return ["no note of what its outputs were made from"]
-    now = made_from(nb, package)
+    now = made_from(nb, package, chapter)
     return sorted(name for name in noted | now if noted.get(name) != now.get(name))
 
 

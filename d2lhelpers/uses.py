@@ -102,20 +102,24 @@ class Package:
         return found
 
     def resolve(self, target: tuple[str, ...]) -> set[Definition]:
-        """Follow (module, name, name, ...) to where the thing is defined; all of a module where no name is given."""
+        """Follow (module, name, name, ...) to where the thing is defined.
+
+        All of a module where no name is given, or one that stands in it and is not understood.
+        """
         name, *rest = target
         module = self.module(name)
         if module is None:
             return set()
+        everything = {(name, definition) for definition in module.definitions} | {(name, "")}
         if not rest:
-            return {(name, definition) for definition in module.definitions} | {(name, "")}
+            return everything
         if rest[0] in module.definitions:
             return {(name, rest[0])}
         if rest[0] in module.imports:
             further = (*module.imports[rest[0]], *rest[1:])
             # a package's __init__ may import from a module of the same name as the function
             return self.resolve(further) if further[:2] != (name, rest[0]) else set()
-        return self.resolve((f"{name}.{rest[0]}", *rest[1:]))
+        return self.resolve((f"{name}.{rest[0]}", *rest[1:])) or everything
 
     def reached(self, start: Iterable[Definition]) -> set[Definition]:
         """`start` and all that it uses, directly or through others."""

@@ -56,6 +56,9 @@ html_css_files = ["course.css"]
 html_js_files = ["stills.js"]
 html_copy_source = False
 html_show_sourcelink = False
+# two pages of names alone: the search and the reference have them all
+html_use_index = False
+html_domain_indices = False
 html_show_sphinx = False
 html_show_copyright = False
 html_search_scorer = str(HERE / "_static" / "scorer.js")
@@ -65,5 +68,5 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#6cc1ee", "color-brand-content": "#6cc1ee"},
     "footer_icons": [],
 }
-pygments_style = "friendly"
+pygments_style = "a11y-high-contrast-light"  # by accessible-pygments, which Furo brings along
 pygments_dark_style = "github-dark"

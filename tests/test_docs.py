@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.errors import ExtensionError
 
-from d2lhelpers import freshness
+from d2lhelpers import CLAIM_MIME, freshness
 from d2lhelpers.files import ROOT
 from d2lhelpers.notebooks import find_chapters
 from d2lhelpers.uses import Package
@@ -68,7 +68,7 @@ def copy(tmp_path):
     package = Package(tmp_path)
     for path in find_chapters(["04", "09"]):
         nb = nbformat.read(path, as_version=4)
-        nb.metadata[freshness.KEY] = freshness.made_from(nb, package)
+        nb.metadata[freshness.KEY] = freshness.made_from(nb, package, path.stem)
         (tmp_path / "notebooks").mkdir(exist_ok=True)
         nbformat.write(nb, tmp_path / "notebooks" / path.name)
     chapters.refuse_stale(Course(tmp_path))
@@ -142,12 +142,12 @@ def test_a_widget_without_stills_is_refused(tmp_path, course):
 
 
 def test_what_a_chapter_cost_stands_below_its_title(course):
-    run = {
-        "seconds": 12.6, "cpu_count": 2, "peak_mib": 1536, "claims_held": 3, "claims_made": 3,
-    }  # fmt: skip
-    chapter = chapter_of(notebook(), ROOT, run)
+    run = {"seconds": 12.6, "cpu_count": 2, "peak_mib": 1536}
+    held = new_output("display_data", {CLAIM_MIME: {"holds": True}})
+    words = new_output("stream", text="3")
+    chapter = chapter_of(notebook(new_code_cell("claim()", outputs=[held, words, held])), ROOT, run)
     line = chapters.facts(chapter)
-    for part in ("Chapter 04", "13 s on 2 cores", "1.5 GiB of memory", "3 of 3 claims hold"):
+    for part in ("Chapter 04", "13 s on 2 cores", "1.5 GiB of memory", "2 of 2 claims hold"):
         assert f"[{part}]{{.fact}}" in line
     assert chapters.costs(chapter_of(notebook(), ROOT)) == []
 
@@ -229,20 +229,27 @@ def test_docstrings_get_their_source_chapters_and_links(course):
         course,
         "d2lhelpers.boxes.box_center_to_corner",
         "Inverse of `box_corner_to_center`, not of `x2 - x1`, 2**24 times.\n\n"
-        "Args:\n    boxes: (N, 4)\nSource: d2l,\n    section 14.3. Taught in chapters 03 and 99.",
+        "Args:\n    boxes: (N, 4)\nSource: d2l,\n    section 14.3. Taught in chapters 03 and 04.",
     )
     assert ":py:obj:`box_corner_to_center <d2lhelpers.boxes.box_corner_to_center>`" in text
     assert "``x2 - x1``" in text
     assert r"2\*\*24" in text
     assert ":Source: d2l, section 14.3." in text
     assert ":Taught in: :doc:`03 Bounding boxes" in text
-    assert ", chapter 99" in text
+    assert ", :doc:`04 Anchor boxes" in text
     assert ":Import: ``from d2lhelpers import box_center_to_corner``" in text
 
 
 def test_a_function_that_no_chapter_teaches_says_where_it_is_used(course):
     text = process(course, "d2lhelpers.lesson.claim", "State.")
     assert ":Used in: :doc:`01 Image augmentation" in text
+    behind = process(course, "d2lhelpers.detection.suppression.nms_in_groups", "Suppress.")
+    assert ":Works behind: :doc:`03 " in behind
+
+
+def test_a_docstring_that_names_a_chapter_that_is_not_there_is_refused(course):
+    with pytest.raises(ExtensionError, match=r"'99'"):
+        process(course, "d2lhelpers.boxes.box_iou", "State. Taught in chapters 03 and 99.")
 
 
 def test_data_does_not_show_what_its_type_is_for(course):
@@ -290,11 +297,13 @@ def test_unchanged_pages_keep_their_time_and_old_ones_go(tmp_path):
 # -------------------------------------------------------------------------------------- a site with a problem
 
 WORDS = " word" * site_checks.FEWEST_WORDS
+SIDE_BAR = f"<div>{WORDS}</div>"
 
 
 def site(folder, **pages):
     for name, body in pages.items():
-        (folder / f"{name}.html").write_text(f"<html><body>{body}</body></html>")
+        text = f"<html><body>{SIDE_BAR}<article>{body}</article></body></html>"
+        (folder / f"{name}.html").write_text(text)
     return site_checks.problems(folder.resolve())
 
 
@@ -320,6 +329,10 @@ def test_a_site_in_order(tmp_path):
         (f'{WORDS}<script src="//example.org/x.js"></script>', "from another host"),
         (f'{WORDS}<link rel="stylesheet" href="http://example.org/x.css">', "from another host"),
         (f'{WORDS}<img src="data:image/png;base64,AA==">', "without words"),
+        (
+            f'{WORDS}<img src="data:image/png;base64,AA==" alt="data:image/png;base64,AA==">',
+            "without words",
+        ),
         (WORDS + "x" * site_checks.MAX_BYTES, "MB with all that it loads"),
     ],
 )

@@ -167,7 +167,7 @@ def test_run_writes_what_succeeded_and_only_that(course, capsys):
     nb = nbformat.read(good, as_version=4)
     assert [cell.execution_count for cell in nb.cells[1:]] == [1]
     assert CLAIM_MIME in nb.cells[1].outputs[0].data
-    assert freshness.changes(nb, Package(course)) == []
+    assert freshness.changes(nb, Package(course), "01_good") == []
     assert (course / "notebooks" / "02_bad.ipynb").read_bytes() == bad
     assert "01_good" in (course / "data/results/chapters.json").read_text()
     assert "02_bad" not in (course / "data/results/chapters.json").read_text()

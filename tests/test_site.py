@@ -20,8 +20,9 @@ BUILD_TIMEOUT = 300  # seconds
 MAX_BYTES = 2_000_000  # that a browser loads for one page
 SIZES = ((1400, 1000), (380, 800))
 BROKEN = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
-# what would make a phone scroll sideways: an element that reaches beyond the screen, outside all that scrolls itself
-WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# what would make a phone scroll sideways; on a narrow screen it is Furo's `.content` that scrolls
+WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAll('.content')]
+    .map(e => e.scrollWidth - e.clientWidth))"""
 RAW_TEX = r"""[...document.querySelectorAll('article .math')].filter(m => !m.querySelector('mjx-container'))
     .map(m => m.textContent)"""
 

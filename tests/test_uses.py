@@ -7,7 +7,7 @@ import textwrap
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import d2lhelpers
 from d2lhelpers import freshness, lesson
@@ -168,8 +168,8 @@ def chapter(code="from d2lhelpers import nms\nnms([])", prose="# T"):
 
 def fresh(clone, **kwargs):
     nb = chapter(**kwargs)
-    nb.metadata[freshness.KEY] = freshness.made_from(nb, Package(clone))
-    assert freshness.changes(nb, Package(clone)) == []
+    nb.metadata[freshness.KEY] = freshness.made_from(nb, Package(clone), "04_x")
+    assert freshness.changes(nb, Package(clone), "04_x") == []
     return nb
 
 
@@ -199,31 +199,41 @@ def edit(clone, name, old, new):
 def test_an_edit_makes_stale_what_depends_on_it_and_nothing_else(clone, name, old, new, stale):
     nb = fresh(clone)
     edit(clone, name, old, new)
-    assert freshness.changes(nb, Package(clone)) == stale
+    assert freshness.changes(nb, Package(clone), "04_x") == stale
 
 
 def test_results_that_the_code_names_count(clone):
     nb = fresh(clone, code="read('fcn')")
     edit(clone, "data/results/fcn.json", "1", "2")
-    assert freshness.changes(nb, Package(clone)) == ["data/results/fcn.json"]
+    assert freshness.changes(nb, Package(clone), "04_x") == ["data/results/fcn.json"]
 
 
 def test_the_notebooks_code_counts_and_its_prose_does_not(clone):
     nb = fresh(clone)
     nb.cells[0].source = "# Another title"
-    assert freshness.changes(nb, Package(clone)) == []
+    assert freshness.changes(nb, Package(clone), "04_x") == []
     nb.cells[1].source += "\nprint(1)"
-    assert freshness.changes(nb, Package(clone)) == [freshness.CELLS]
+    assert freshness.changes(nb, Package(clone), "04_x") == [freshness.CELLS]
+
+
+def test_outputs_and_stills_that_are_not_those_of_the_run_are_a_change(clone):
+    nb = fresh(clone)
+    nb.cells[1].outputs = [new_output("stream", text="1")]
+    assert freshness.changes(nb, Package(clone), "04_x") == [freshness.OUTPUTS]
+    nb = fresh(clone)
+    (clone / "data" / "stills").mkdir()
+    (clone / "data" / "stills" / "04_x-1.webp").write_bytes(b"of another chapter")
+    assert freshness.changes(nb, Package(clone), "04_x") == [freshness.STILLS]
 
 
 def test_a_use_that_is_gone_is_a_change(clone):
     nb = fresh(clone)
     nb.cells[1].source = "1"
-    assert "d2lhelpers.nms" in freshness.changes(nb, Package(clone))
+    assert "d2lhelpers.nms" in freshness.changes(nb, Package(clone), "04_x")
 
 
 def test_a_notebook_without_a_note_is_stale(clone):
-    assert freshness.changes(chapter(), Package(clone)) != []
+    assert freshness.changes(chapter(), Package(clone), "04_x") != []
 
 
 def test_an_edit_of_the_real_package_is_told_of_the_chapters_that_use_it(tmp_path):
@@ -239,10 +249,19 @@ def test_an_edit_of_the_real_package_is_told_of_the_chapters_that_use_it(tmp_pat
         nb = nbformat.read(chapter, as_version=4)
         # without data beside it: the same files are missing in the copy
         first, second = (
-            {k: v for k, v in freshness.made_from(nb, p).items() if not k.startswith("data/")}
+            {
+                k: v
+                for k, v in freshness.made_from(nb, p, "04_x").items()
+                if not k.startswith("data/")
+            }
             for p in (before, after)
         )
         if first != second:
             stale.append(chapter.stem[:2])
     assert {"04", "06"} <= set(stale)
     assert not {"01", "02", "08", "09"} & set(stale)
+
+
+def test_a_name_that_is_not_understood_counts_as_all_of_its_module(clone):
+    found = used(clone, "from d2lhelpers.boxes import made_by_exec\nmade_by_exec()")
+    assert found == used(clone, "from d2lhelpers import boxes\ndraw(boxes)")

@@ -13,7 +13,7 @@ from sphinx.errors import ExtensionError
 
 from _ext.course import Chapter, Course
 from _ext.players import player
-from d2lhelpers import freshness, record
+from d2lhelpers import CLAIM_MIME, freshness, record
 from d2lhelpers.uses import PACKAGE, imports
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def refuse_stale(course: Course) -> None:
             for output in cell.get("outputs", []):
                 if output.output_type == "error":
                     problems.append(f"{chapter.stem} shows an error, {output.ename}")
-        if changed := freshness.changes(chapter.nb, course.package):
+        if changed := freshness.changes(chapter.nb, course.package, chapter.stem):
             problems.append(f"{chapter.stem} is older than: {', '.join(changed)}")
     if problems:
         listed = "\n  ".join(problems)
@@ -86,14 +86,17 @@ def facts(chapter: Chapter) -> str:
 
 
 def costs(chapter: Chapter) -> list[str]:
-    """Time, memory and claims of the last recorded run; empty before there is one."""
+    """Time and memory of the last recorded run, and the claims below; empty before there is a run."""
     run = chapter.run
     if not run:
         return []
+    outputs = (output for cell in chapter.nb.cells for output in cell.get("outputs", []))
+    shown = [output.data for output in outputs if "data" in output]
+    claims = [data[CLAIM_MIME]["holds"] for data in shown if CLAIM_MIME in data]
     return [
         f"{run['seconds']:.0f} s on {run['cpu_count']} cores",
         f"{run['peak_mib'] / 1024:.1f} GiB of memory",
-        f"{run['claims_held']} of {run['claims_made']} claims hold",
+        f"{sum(claims)} of {len(claims)} claims hold",
     ]
 
 

@@ -132,6 +132,14 @@ class Course:
                 found[definition].append(chapter)
         return found
 
+    @cached_property
+    def _reached(self) -> dict[str, set[Definition]]:
+        return {chapter.number: self.package.reached(chapter.uses) for chapter in self.chapters}
+
+    def behind(self, definition: Definition) -> list[str]:
+        """The numbers of the chapters that use a definition through others only."""
+        return [number for number, reached in self._reached.items() if definition in reached]
+
     def chapter(self, number: str) -> Chapter | None:
         return next((chapter for chapter in self.chapters if chapter.number == number), None)
 

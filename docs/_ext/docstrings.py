@@ -12,6 +12,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 
 from _ext.course import Course
 from d2lhelpers.uses import PACKAGE, Definition
@@ -47,6 +48,8 @@ def process(
     users = [c.number for c in course.used_in.get(definition, ()) if c.number not in taught]
     if users:
         fields.append(f":{'Also used' if taught else 'Used'} in: {_chapters(users, course)}")
+    elif not taught and (behind := course.behind(definition)):
+        fields.append(f":Works behind: {_chapters(behind, course)}")
     if fields:
         lines += ["", *fields, ""]
 
@@ -64,13 +67,16 @@ def _split(text: str) -> tuple[str, str, list[str]]:
 
 
 def _chapters(numbers: list[str], course: Course) -> str:
-    """Links to chapters; one that is not written yet is named."""
-    found = [(number, course.chapter(number)) for number in numbers]
+    """Links to chapters.
+
+    Raises:
+        ExtensionError: there is no such chapter.
+    """
+    found = [course.chapter(number) for number in numbers]
+    if None in found:
+        raise ExtensionError(f"a docstring names chapters {numbers}, and they are not all there")
     return ", ".join(
-        f":doc:`{chapter.number} {chapter.title} <{chapter.page}>`"
-        if chapter
-        else f"chapter {number}"
-        for number, chapter in found
+        f":doc:`{chapter.number} {chapter.title} <{chapter.page}>`" for chapter in found
     )
 
 

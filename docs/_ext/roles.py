@@ -28,23 +28,27 @@ def exists(root: Path, test: str) -> bool:
 
 
 class Guard(SphinxRole):
-    """Shows the test's words, and its full name when pointed at."""
+    """Shows the test's words and its file."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         if not exists(Path(self.config.course_root), self.text):
             raise ExtensionError(f"{self.env.docname} names a test that is not there: {self.text}")
-        words = self.text.split("::")[-1].removeprefix("test_").replace("_", " ")
-        return [nodes.abbreviation(self.rawtext, words, explanation=self.text)], []
+        file, *names = self.text.split("::")
+        words = nodes.inline("", names[-1].removeprefix("test_").replace("_", " ") + " ")
+        where = nodes.literal("", file.removeprefix("tests/"), classes=["guard"])
+        return [nodes.inline(self.rawtext, "", words, where)], []
 
 
 class ChapterLink(SphinxRole):
-    """A chapter by its number; one that is not written yet is only named."""
+    """A chapter by its number."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         chapter = self.env.app.course.chapter(self.text)
-        words = nodes.inline(self.rawtext, f"chapter {self.text}")
         if chapter is None:
-            return [words], []
+            raise ExtensionError(
+                f"{self.env.docname} names chapter {self.text}, which is not there"
+            )
+        words = nodes.inline(self.rawtext, f"chapter {self.text}")
         link = addnodes.pending_xref(
             "", words, refdomain="std", reftype="doc", reftarget=chapter.page, refexplicit=True,
             refwarn=True, refdoc=self.env.docname,
