@@ -146,8 +146,9 @@ class Course:
         """What no submission may see."""
         kept = ("source", "submitted", "autograded", "feedback", "executed", "release_each", "reports",
                 "gradebook.db", "course_seed")  # fmt: skip
-        # and the course's own instructor's notebooks, where this course is a copy
-        return (*(str(self.root / name) for name in kept), str(ROOT / "assignments" / "source"))
+        # and the course's own instructor's notebooks, where this course is a copy, also as git keeps them
+        own = (str(ROOT / "assignments" / "source"), str(ROOT / ".git"))
+        return (*(str(self.root / name) for name in kept), *own)
 
     def locked_cells(self, assignment: str) -> dict[str, str]:
         """The text of each locked cell, hidden tests and all, as the gradebook keeps it since the release."""

@@ -7,12 +7,15 @@ and for good: it gives up the right to take them down again.
 
 import ctypes
 import os
+import pwd
 import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from d2lhelpers.files import ROOT, cache
 
 # of <sched.h>, <sys/mount.h>, <sys/prctl.h> and <linux/capability.h>; Python has none of them before 3.12
 NEW_FILES, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x10000000, 0x20000000, 0x40000000
@@ -22,6 +25,9 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVA
 PR_SET_DEATH_SIGNAL, PR_DROP_BOUNDING, PR_NO_NEW_PRIVILEGES = 1, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 NUM_CAPABILITIES = 64
+
+# Folders of people and of other programs, where submissions, keys and the sockets of running services lie.
+COVERED = ("/home", "/root", "/run", "/tmp", "/var/tmp", "/srv", "/mnt", "/media")
 
 NAMESPACES = "namespaces: no network, files read-only, processes of its own; and limits"
 LIMITS_ALONE = (
@@ -160,6 +166,7 @@ def _arrange_files(walls: Walls) -> None:
     for mount in _mounts():
         if mount[0] != walls.sockets:
             _make_read_only(mount)
+    _cover(walls)
     size = f"size={4 * walls.limits.file},mode=700"
     _mount("tmpfs", walls.home, "tmpfs", MS_NOSUID | MS_NODEV, size)
     for path in walls.masked:
@@ -168,6 +175,36 @@ def _arrange_files(walls: Walls) -> None:
         elif os.path.exists(path):
             _mount("/dev/null", path, None, MS_BIND)
     os.chdir(walls.home)
+
+
+def _cover(walls: Walls) -> None:
+    """Empty the folders that are nobody's business, but for what Python and the package need of them."""
+    covered = {os.path.realpath(path) for path in (*COVERED, pwd.getpwuid(os.getuid()).pw_dir)}
+    covered = sorted(path for path in covered if path != "/" and os.path.isdir(path))
+    needed = [
+        sys.prefix,
+        sys.base_prefix,
+        ROOT / "d2lhelpers",
+        ROOT / "data",
+        cache(),
+        walls.home,
+        walls.sockets,
+    ]
+    opened = {}
+    for path in map(os.path.realpath, needed):
+        if os.path.isdir(path) and any(Path(path).is_relative_to(one) for one in covered):
+            opened[path] = os.open(path, os.O_PATH)
+    for path in covered:
+        if os.path.isdir(path):  # not below another that is covered by now
+            _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for path, file in opened.items():
+        # what is covered is still there, for those who had opened it before; mounted again it is as it was, read-only
+        os.makedirs(path, exist_ok=True)
+        _mount(f"/proc/self/fd/{file}", path, None, MS_BIND)
+        os.close(file)
+    for path in covered:
+        if os.path.ismount(path):
+            _mount(None, path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 
 def _mounts() -> Sequence[tuple[str, int]]:
