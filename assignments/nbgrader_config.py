@@ -38,4 +38,7 @@ c.Autograde.autograde_preprocessors = [
     steps.CheckCellMetadata,
 ]
 
+# A page that shows a student's work is opened by the teacher, logged in: nothing on it may run.
+c.HTMLExporter.sanitize_html = True
+
 c.GenerateFeedback.preprocessors = [HideTests, steps.GetGrades, CSSHTMLHeaderPreprocessor]

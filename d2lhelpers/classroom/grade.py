@@ -26,6 +26,11 @@ from d2lhelpers.files import ROOT, write_bytes
 
 # what nbgrader's exchange puts beside a submission: lateness is counted by the one, feedback returned by the other
 EXCHANGED = ("timestamp.txt", "submission_secret.txt")
+# where the course keeps its answers, and ways to look at what a test was given
+OWN_ANSWERS = re.compile(
+    r"d2lhelpers\.check\.\w+|d2lhelpers\.classroom\.hunts|__closure__|__wrapped__|_getframe"
+    r"|\.(?:reference|mistakes)\b"
+)
 NOT_RUN = "could not be run"
 TAMPERED = "files of the course changed while it ran, by it or by one before it: restore them and grade with --force"
 
@@ -137,6 +142,7 @@ def _run(
     except Exception as problem:  # the grader's own trouble must not look like a score of 0
         text = f"{NOT_RUN}: {type(problem).__name__}: {problem}"
         return Record(student, key, (text,), look=True, recorded=False)
+    _disarm(done.nb)
     write_bytes(nbformat.writes(done.nb).encode("utf-8", "replace"), target)
     for beside in EXCHANGED:
         path = course.submitted(assignment, student).with_name(beside)
@@ -145,6 +151,13 @@ def _run(
     found, unknown = (*flags, *done.flags, *judge.flags), tuple(done.ungraded)
     seconds = round(done.seconds, 1)
     return Record(student, key, found, bool(unknown), unknown, seconds=seconds, ap50=judge.ap50)
+
+
+def _disarm(nb: NotebookNode) -> None:
+    """Make plain text of HTML in what a student wrote: the teacher, logged in, opens a page that shows it."""
+    for cell in nb.cells:
+        if cell.cell_type != "code" and (is_answer(cell) or not grade_id(cell)):
+            cell.source = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", cell.source)
 
 
 def _record_points(course: Course, assignment: str, record: Record) -> Record:
@@ -214,8 +227,10 @@ def forbidden(nb: NotebookNode, handed_out: NotebookNode) -> list[str]:
             continue
         # in a cell of the student's own, what is forbidden in any answer
         wanted = names.get(grade_id(cell), ()) if grade_id(cell) else anywhere
+        where = grade_id(cell) or "a cell of the student's own"
+        if looked := OWN_ANSWERS.search(cell.source):
+            flags.append(f"{where} reads {looked[0]}: answers or tests of the course's own")
         if used := _names(cell.source) & set(wanted):
-            where = grade_id(cell) or "a cell of the student's own"
             flags.append(f"{where} uses {', '.join(sorted(used))}: was it written by hand?")
     return flags
 

@@ -17,7 +17,7 @@ import psutil
 import zmq
 from jupyter_client import BlockingKernelClient
 from nbformat import NotebookNode
-from nbformat.v4 import output_from_msg
+from nbformat.v4 import new_output
 
 from d2lhelpers.classroom.jail import Limits, Walls
 from d2lhelpers.classroom.nursery import Nursery
@@ -27,6 +27,8 @@ START_SECONDS = 60.0
 PATIENCE = 2.0  # seconds for a cell that was interrupted to end
 MAX_MESSAGE = 2 * MAX_BYTES
 KEPT_CHARACTERS = 20_000  # of what one cell prints
+# what an output may be: nothing that a browser would run
+KEPT_TYPES = ("text/plain", "image/png", "image/jpeg")
 
 BASE_MEMORY = 1 << 30  # bytes that a kernel with torch may take before any work
 MAX_PROCESSES = 50  # that a cell may start
@@ -143,9 +145,10 @@ class StudentKernel:
         """Take note of a message; True when the cell has ended."""
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
-            return content["execution_state"] == "idle"
-        if kind == "display_data" and MIME in content["data"]:
-            result.answer = content["data"][MIME]
+            return content.get("execution_state") == "idle"
+        data = content.get("data")
+        if kind == "display_data" and isinstance(data, dict) and MIME in data:
+            result.answer = data[MIME]
         elif kind in ("stream", "display_data", "execute_result", "error"):
             size = len(str(content))
             self._printed += size
@@ -153,7 +156,7 @@ class StudentKernel:
             if kind == "stream":
                 _add_text(result.outputs, content, KEPT_CHARACTERS - shown)
             elif shown + size < 50 * KEPT_CHARACTERS:
-                result.outputs.append(output_from_msg(message))
+                result.outputs.append(_output(kind, content))
         return False
 
     def _greedy(self) -> bool:
@@ -192,7 +195,28 @@ class StudentKernel:
         self.close()
 
 
+def _output(kind: str, content: dict) -> NotebookNode:
+    """An output made of a message, which a submission can forge: only what it should hold, of the right type."""
+    if kind == "error":
+        lines = content.get("traceback")
+        return new_output(
+            kind,
+            ename=str(content.get("ename")),
+            evalue=str(content.get("evalue")),
+            traceback=[str(line) for line in lines] if isinstance(lines, list) else [],
+        )
+    data = content.get("data")
+    kept = {
+        name: value
+        for name, value in (data.items() if isinstance(data, dict) else ())
+        if name in KEPT_TYPES and isinstance(value, str)
+    }
+    return new_output("display_data", kept)
+
+
 def _add_text(outputs: list[NotebookNode], content: dict, room: int) -> None:
+    if not isinstance(content.get("text"), str) or content.get("name") not in ("stdout", "stderr"):
+        return
     text = content["text"] if len(content["text"]) <= room else content["text"][: max(room, 0)]
     last = outputs[-1] if outputs else None
     if last is not None and last.output_type == "stream" and last.name == content["name"]:
