@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from d2lhelpers.classroom.cells import grade_id, is_answer, is_test, role
+from d2lhelpers.classroom.cells import grade_id, is_answer, is_setup, is_test, role
 
 MAX_BYTES = 20_000_000  # of a submitted file; a2 as handed out has some 20 thousand
 MIN_LIKENESS = 0.6
@@ -83,6 +83,7 @@ def repair(
     for name, cell in found.items():
         _restore(cell, wanted[name], locked.get(name))
     _insert_missing(nb, wanted, found, locked, flags)
+    _move_setup_before_answers(nb, wanted, found, flags)
     _move_tests_after_answers(nb, wanted, found, flags)
     for number, cell in enumerate(nb.cells):
         cell["id"] = f"cell-{number}"  # copies carry their original's
@@ -104,7 +105,7 @@ def _by_metadata(nb: NotebookNode, wanted: dict, flags: list[str]) -> dict[str, 
         elif len(cells) > 1:
             flags.append(f"{name} is there {len(cells)} times")
     # the last: in a notebook that runs from top to bottom, a later definition replaces an earlier one
-    return {name: cells[-1] for name, cells in copies.items()}
+    return {name: cells[0 if is_setup(wanted[name]) else -1] for name, cells in copies.items()}
 
 
 def _match(
@@ -158,7 +159,11 @@ def _functions(cell: NotebookNode) -> set[str]:
 def _looks_alike(cell: NotebookNode, other: NotebookNode) -> float:
     # of a long cell the beginning will do: the comparison takes the product of both lengths
     one, two = cell.source[:2000], other.source[:2000]
-    return difflib.SequenceMatcher(None, one, two, autojunk=False).ratio() if two.strip() else 0.0
+    matcher = difflib.SequenceMatcher(None, one, two, autojunk=False)
+    # most pairs are told apart by an upper bound that costs next to nothing
+    if not two.strip() or matcher.quick_ratio() < MIN_LIKENESS:
+        return 0.0
+    return matcher.ratio()
 
 
 def _flag_second_definitions(nb: NotebookNode, wanted: dict, found: dict, flags: list[str]) -> None:
@@ -188,12 +193,35 @@ def _insert_missing(
         if name not in found:
             cell = copy.deepcopy(original)
             _restore(cell, original, locked.get(name))
+            elsewhere = is_answer(original) and any(
+                _functions(original) & _functions(other) for other in nb.cells
+            )
+            if elsewhere:  # as handed out it would replace what the student wrote in another cell
+                cell.source = ""
             place = next((i for i, c in enumerate(nb.cells) if c is previous), -1) + 1
             nb.cells.insert(place, cell)
             found[name] = cell
             if role(original).get("solution") or role(original).get("grade"):
-                flags.append(f"{name} was missing and was put back as handed out")
+                where = (
+                    "its function is in another cell" if elsewhere else "was put back as handed out"
+                )
+                flags.append(f"{name} was missing and {where}")
         previous = found[name]
+
+
+def _move_setup_before_answers(
+    nb: NotebookNode, wanted: dict, found: dict, flags: list[str]
+) -> None:
+    """Answers may use what the set-up imports."""
+    skipped = nb.metadata.get("d2lhelpers", {}).get("skipped", ())
+    for name, original in wanted.items():
+        if is_setup(original) and name not in skipped:
+            answers = [found[one] for one, cell in wanted.items() if is_answer(cell)]
+            first = min((nb.cells.index(cell) for cell in answers), default=len(nb.cells))
+            place = nb.cells.index(found[name])
+            if place > first:
+                nb.cells.insert(first, nb.cells.pop(place))
+                flags.append(f"{name} stood after an answer and was moved")
 
 
 def _move_tests_after_answers(
