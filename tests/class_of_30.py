@@ -49,8 +49,9 @@ def make(folder: Path) -> Course:
 
 # to come to thirty
 LEFT_OUT = (
-    "answers_that_equal_everything", "broken_kernel", "endless_on_empty_input", "moved_tests", "polite_exit",
-    "reads_the_solutions",
+    "answers_that_equal_everything", "broken_kernel", "copied_setup", "endless_on_empty_input", "forged_message",
+    "looks_about", "merged_answers", "moved_setup", "moved_tests", "no_text", "polite_exit", "reads_the_solutions",
+    "script_for_the_teacher", "shows_what_tests_give",
 )  # fmt: skip
 
 

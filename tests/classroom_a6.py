@@ -20,7 +20,14 @@ POINTS = {
     "artefact_": 28,
     "words": 10,
 }
-SECRETS = ("a6.hidden", "import patient_class_nms", "cummax", "free.shape", "20_601", "Rubric")
+SECRETS = (
+    "a6.hidden",
+    "grouped_nms, patient_class_nms",
+    "cummax",
+    "free.shape",
+    "20_601",
+    "Rubric",
+)
 
 # Of each task: the exercise whose known mistakes these are, the function's name, and the tests that each must fail.
 LOST = {

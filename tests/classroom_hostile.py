@@ -8,7 +8,7 @@ import classroom_gate as gate
 import nbformat
 from classroom_a2 import DECODE, IOU, NMS
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from d2lhelpers.classroom.cells import grade_id
 
@@ -83,6 +83,62 @@ class Hostile:
             cell.metadata = NotebookNode()
         nb.metadata = NotebookNode()
         return set(), "lost their metadata"
+
+    def script_for_the_teacher(self, nb):
+        insert(
+            nb,
+            "from IPython.display import HTML, Markdown, display\n"
+            "display(HTML('<script>evil()</script>'), Markdown('<img src=x onerror=evil()>'))",
+        )
+        nb.cells.insert(4, new_markdown_cell("<script>evil()</script> <img src=x onerror=evil()>"))
+        return set(), None
+
+    def forged_message(self, nb):
+        insert(
+            nb,
+            "kernel = get_ipython().kernel\n"
+            "for kind, content in (('stream', {'name': 'stdout', 'text': [1]}), ('display_data', {'data': 1}),\n"
+            "                      ('error', {'traceback': 1})):\n"
+            "    kernel.send_response(kernel.iopub_socket, kind, content)",
+        )
+        return set(), None
+
+    def no_text(self, nb):
+        insert(nb, "# \udc80 \x1b[2J\nimport os\nos._exit(0)")
+        return set(), "ended its process"
+
+    def looks_about(self, nb):
+        source = find(nb, "iou").source.replace("    left =", "    assert not found\n    left =", 1)
+        about = (
+            "import os, pwd\n\nhome = pwd.getpwuid(os.getuid()).pw_dir\n"
+            "found = [path for path in (COURSE, '/run/user', home + '/.bashrc') if os.path.exists(path)]\n\n\n"
+        )
+        replace(nb, "iou", about + source)
+        return set(), None
+
+    def moved_setup(self, nb):
+        cell = find(nb, "setup")
+        nb.cells.remove(cell)
+        nb.cells.append(cell)
+        return set(), "stood after an answer"
+
+    def copied_setup(self, nb):
+        nb.cells.append(copy.deepcopy(find(nb, "setup")))
+        return set(), "setup is there 2 times"
+
+    def merged_answers(self, nb):
+        iou, encode = find(nb, "iou"), find(nb, "encode")
+        iou.source += "\n\n\n" + encode.source
+        nb.cells.remove(encode)
+        return set(), "its function is in another cell"
+
+    def shows_what_tests_give(self, nb):
+        source = find(nb, "iou").source.replace(
+            "    left =", "    given.append(boxes1)\n    left =", 1
+        )
+        replace(nb, "iou", "given = []\n\n\n" + source)
+        nb.cells.append(new_code_cell("print('LEAK', len(given))"))
+        return set(), None
 
     def moved_tests(self, nb):
         cell = find(nb, "nms_order")

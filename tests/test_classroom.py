@@ -5,6 +5,8 @@ The class is graded once, by the teacher's own commands; the tests look at what 
 
 import csv
 import io
+import json
+import re
 import shutil
 
 import classroom_a2 as a2
@@ -60,7 +62,7 @@ class Class:
         folder.mkdir()
         for name, (nb, lost, flag) in self.submissions().items():
             self.expected[name] = lost, flag
-            (folder / f"{name}_12345_a2.ipynb").write_text(nbformat.writes(nb), encoding="utf-8")
+            (folder / f"{name}_12345_a2.ipynb").write_text(json.dumps(nb), encoding="ascii")
         for name, (content, flag) in hostile.UNREADABLE.items():
             self.expected[name.replace("_", "-")] = None, flag
             (folder / f"{name.replace('_', '-')}.ipynb").write_bytes(content)
@@ -188,6 +190,16 @@ def test_the_report_has_a_row_a_page_and_no_silent_zero(graded):
     # of nms_chain, every case is hidden
     page = (root / "feedback" / "mistaken" / "a2" / "a2.html").read_text(encoding="utf-8")
     assert "A hidden test of this part fails." in page
+
+
+def test_nothing_of_a_submission_runs_in_a_browser_or_tells_what_was_hidden(graded):
+    folder = graded.course.root / "feedback"
+    page = (folder / "script-for-the-teacher" / "a2" / "a2.html").read_text(encoding="utf-8")
+    assert "evil()" in page  # its code is shown
+    assert "<script>evil" not in page
+    assert not re.search(r"<img[^>]*onerror", page)
+    page = (folder / "shows-what-tests-give" / "a2" / "a2.html").read_text(encoding="utf-8")
+    assert "LEAK 0" in page
 
 
 def test_a_person_sees_the_rubric_beside_the_answer(graded):

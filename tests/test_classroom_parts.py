@@ -419,6 +419,49 @@ def test_what_was_to_be_written_by_hand_is_flagged():
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "from d2lhelpers.check.boxes import my_box_iou as mine",
+        "import d2lhelpers.classroom.hunts as h",
+        "assert f.__closure__",
+    ],
+)
+def test_to_look_at_the_courses_own_answers_is_flagged(source):
+    nb = filled()
+    nb.cells.append(new_code_cell(source))
+    (flag,) = forbidden(nb, handed_out())
+    assert "the course's own" in flag
+
+
+def test_a_test_that_counts_its_calls_exposes_nothing():
+    def count(function):
+        calls.append(function)
+        assert len(calls) % 3 == 0
+
+    outcomes = []
+    for _ in range(40):
+        calls = []
+        try:
+            exposes(count, broken=hasty_nms, right=[patient_nms, nms])
+            outcomes.append(True)
+        except AssertionError:
+            outcomes.append(False)
+    assert outcomes.count(True) < 20  # by chance 3 of 40
+
+
+def test_a_damaged_zip_does_not_stop_the_others(course, tmp_path):
+    path = tmp_path / "in" / "ada_1.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a2.ipynb", json.dumps(list(range(5000))))
+    damaged = bytearray(path.read_bytes())
+    damaged[200:215] = bytes(15)
+    path.write_bytes(damaged)
+    (path.parent / "bob_2.ipynb").write_text("{}")
+    assert collect_folder(course, "a2", path.parent) == ["ada", "bob"]
+
+
+@pytest.mark.parametrize(
     ("source", "flagged"),
     [
         ("check.box_iou(mine)", False),

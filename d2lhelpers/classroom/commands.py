@@ -51,9 +51,8 @@ def _command(commands: argparse._SubParsersAction, name: str, text: str) -> argp
     command.add_argument(
         "--course",
         type=Path,
-        default=ROOT / "assignments",
         metavar="FOLDER",
-        help="holds nbgrader_config.py",
+        help="holds nbgrader_config.py; else this folder, if it does, else the package's `assignments`",
     )
     return command
 
@@ -67,7 +66,9 @@ def _run(given: argparse.Namespace, work: Callable[[argparse.Namespace, Course],
     try:
         from d2lhelpers.classroom.course import Course
 
-        work(given, Course(given.course.resolve()))
+        here = Path.cwd()
+        usual = here if (here / "nbgrader_config.py").is_file() else ROOT / "assignments"
+        work(given, Course((given.course or usual).resolve()))
     except ModuleNotFoundError as problem:
         advice = "the classroom needs nbgrader: `uv sync`, or `pip install nbgrader`"
         print(f"{problem}; {advice}", file=sys.stderr)
