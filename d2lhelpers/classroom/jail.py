@@ -7,9 +7,9 @@ and for good: it gives up the right to take them down again.
 
 import ctypes
 import os
-import pwd
 import resource
 import signal
+import site
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -179,16 +179,11 @@ def _arrange_files(walls: Walls) -> None:
 
 def _cover(walls: Walls) -> None:
     """Empty the folders that are nobody's business, but for what Python and the package need of them."""
-    covered = {os.path.realpath(path) for path in (*COVERED, pwd.getpwuid(os.getuid()).pw_dir)}
+    covered = {os.path.realpath(path) for path in (*COVERED, os.path.expanduser("~"))}
     covered = sorted(path for path in covered if path != "/" and os.path.isdir(path))
     needed = [
-        sys.prefix,
-        sys.base_prefix,
-        ROOT / "d2lhelpers",
-        ROOT / "data",
-        cache(),
-        walls.home,
-        walls.sockets,
+        *(sys.prefix, sys.base_prefix, site.getusersitepackages()),
+        *(ROOT / "d2lhelpers", ROOT / "data", cache(), walls.home, walls.sockets),
     ]
     opened = {}
     for path in map(os.path.realpath, needed):
