@@ -322,6 +322,13 @@ def test_limits_alone_grade_too_and_say_so(tmp_path, monkeypatch, capsys):
     assert "limits alone" in said.err + said.out
 
 
+def test_a_command_works_on_the_course_that_it_is_called_in(tmp_path, capsys, monkeypatch):
+    course = copy_course(tmp_path / "mine")
+    monkeypatch.chdir(course.root)
+    assert main(["class", "release", "a2"]) == 0
+    assert course.released("a2").is_file()
+
+
 def test_what_is_asked_for_wrongly_is_said_in_a_line(tmp_path, capsys):
     assert main(["class", "grade", "a2", "--course", str(tmp_path)]) == 1
     assert "nbgrader_config.py" in capsys.readouterr().err

@@ -5,6 +5,7 @@ tested in test_classroom_a6, because a file of weights belongs to it.
 """
 
 import shutil
+from types import SimpleNamespace
 
 import classroom_a1
 import classroom_a2
@@ -146,3 +147,27 @@ def test_no_seed_hides_a_mistake_or_adds_one(graded, name, number, seed):
     one = graded(name)
     answers, lost = gate.mistaken_answers(one.assignment, one.answers, number)
     assert gate.failed(one.source, name, answers, seed) == lost
+
+
+def test_a_constant_zero_passes_no_test_of_a5_that_compares_it_with_itself(graded):
+    one = graded("a5")
+    zeros = {
+        "gram": "def my_gram_matrix(features):\n    return torch.zeros(len(features), 2, 2)",
+        "cam": "def my_grad_cam(activations, gradients):\n    return 0 * activations.sum(dim=1)",
+    }
+    lost = gate.failed(one.source, "a5", one.answers | zeros, 0)
+    assert {"gram_size", "gram_batch", "cam_batch"} <= lost
+
+
+def test_a_students_test_of_a6s_hunt_may_name_its_arguments():
+    by_name = (
+        "def test_class_nms(class_nms):\n"
+        "    boxes = torch.tensor([[-50.0, -50.0, -10.0, -10.0], [-40.0, -50.0, 0.0, -10.0]])\n"
+        "    kept = class_nms(boxes=boxes, scores=torch.tensor([0.9, 0.8]),\n"
+        "                     classes=torch.tensor([0, 1]), iou_threshold=0.5)\n"
+        "    assert kept.tolist() == [0, 1]"
+    )
+    source = read_notebook(ROOT / "assignments" / "source" / "a6" / "a6.ipynb")
+    answers = gate.reference(source) | {"hunt": by_name}
+    given = {"handed_in": lambda _: SimpleNamespace(ap50=1.0), "render_unseen": lambda *_: None}
+    assert gate.failed(source, "a6", answers, 0, given) == set()
