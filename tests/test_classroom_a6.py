@@ -145,6 +145,19 @@ def test_no_seed_hides_a_mistake_or_adds_one(graded, number, seed):
     assert gate.failed(source, "a6", answers, seed, GIVEN) == lost
 
 
+def test_a_students_test_of_the_hunt_may_name_its_arguments(graded):
+    by_name = (
+        "def test_class_nms(class_nms):\n"
+        "    boxes = torch.tensor([[-50.0, -50.0, -10.0, -10.0], [-40.0, -50.0, 0.0, -10.0]])\n"
+        "    kept = class_nms(boxes=boxes, scores=torch.tensor([0.9, 0.8]),\n"
+        "                     classes=torch.tensor([0, 1]), iou_threshold=0.5)\n"
+        "    assert kept.tolist() == [0, 1]"
+    )
+    source = read_notebook(graded.course.source("a6"))
+    answers = graded.answers | {"hunt": by_name}
+    assert gate.failed(source, "a6", answers, 0, GIVEN) == set()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 1.0])
 def test_a_detector_that_finds_a_share_of_the_objects_has_that_ap50(share):
     scenes = render_unseen(7, 60)

@@ -94,9 +94,8 @@ def _from_zip(path: Path, wanted: str) -> bytes | None:
             with archive.open(chosen) as file:
                 # one byte too many tells what is too large; a zip of zeros may claim any size
                 return file.read(MAX_BYTES + 1)
-    except (
-        Exception
-    ):  # zipfile raises whatever a damaged file leads it to, and one file must not stop the others
+    except Exception:
+        # zipfile raises whatever a damaged file leads it to, and one file must not stop the others
         return b"not a readable zip"
 
 

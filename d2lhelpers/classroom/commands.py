@@ -64,10 +64,10 @@ def _run(given: argparse.Namespace, work: Callable[[argparse.Namespace, Course],
         The exit code: 0 all well, 1 something is missing or refused, 130 stopped by the teacher.
     """
     try:
-        from d2lhelpers.classroom.course import Course
+        from d2lhelpers.classroom.course import CONFIG, Course
 
         here = Path.cwd()
-        usual = here if (here / "nbgrader_config.py").is_file() else ROOT / "assignments"
+        usual = here if (here / CONFIG).is_file() else ROOT / "assignments"
         work(given, Course((given.course or usual).resolve()))
     except ModuleNotFoundError as problem:
         advice = "the classroom needs nbgrader: `uv sync`, or `pip install nbgrader`"

@@ -216,11 +216,12 @@ def _move_setup_before_answers(
     skipped = nb.metadata.get("d2lhelpers", {}).get("skipped", ())
     for name, original in wanted.items():
         if is_setup(original) and name not in skipped:
+            # by identity: copies of a cell are equal
+            places = {id(cell): place for place, cell in enumerate(nb.cells)}
             answers = [found[one] for one, cell in wanted.items() if is_answer(cell)]
-            first = min((nb.cells.index(cell) for cell in answers), default=len(nb.cells))
-            place = nb.cells.index(found[name])
-            if place > first:
-                nb.cells.insert(first, nb.cells.pop(place))
+            first = min((places[id(cell)] for cell in answers), default=len(nb.cells))
+            if places[id(found[name])] > first:
+                nb.cells.insert(first, nb.cells.pop(places[id(found[name])]))
                 flags.append(f"{name} stood after an answer and was moved")
 
 
